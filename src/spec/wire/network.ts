@@ -1,0 +1,110 @@
+// Wire types of the Engine API (up to v1.55), noun: network. What a client sends or reads; never what the engine stores.
+
+export interface Network {
+  Name?: string | undefined;
+  Id?: string | undefined;
+  Created?: string | undefined;
+  Scope?: string | undefined;
+  Driver?: string | undefined;
+  EnableIPv4?: boolean | undefined;
+  EnableIPv6?: boolean | undefined;
+  IPAM?: IPAM | undefined;
+  Internal?: boolean | undefined;
+  Attachable?: boolean | undefined;
+  Ingress?: boolean | undefined;
+  ConfigFrom?: ConfigReference | undefined;
+  ConfigOnly?: boolean | undefined;
+  Options?: Record<string, string> | undefined;
+  Labels?: Record<string, string> | undefined;
+  Peers?: unknown[] | undefined;
+}
+
+export type NetworkSummary = Network;
+
+export type NetworkInspect = Network & { Containers?: Record<string, EndpointResource> | undefined };
+
+export interface IPAM {
+  Driver?: string | undefined;
+  Config?: IPAMConfig[] | undefined;
+  Options?: Record<string, string> | undefined;
+}
+
+export interface IPAMConfig {
+  Subnet?: string | undefined;
+  IPRange?: string | undefined;
+  Gateway?: string | undefined;
+  AuxiliaryAddresses?: Record<string, string> | undefined;
+}
+
+export interface EndpointResource {
+  Name?: string | undefined;
+  EndpointID?: string | undefined;
+  MacAddress?: string | undefined;
+  IPv4Address?: string | undefined;
+  IPv6Address?: string | undefined;
+}
+
+export interface NetworkCreateResponse {
+  Id: string;
+  Warning: string;
+}
+
+export interface NetworkConnectRequest {
+  Container: string;
+  EndpointConfig?: EndpointSettings | null | undefined;
+}
+
+export interface NetworkDisconnectRequest {
+  Container: string;
+  Force?: boolean | undefined;
+}
+
+export interface EndpointSettings {
+  IPAMConfig?: EndpointIPAMConfig | undefined;
+  Links?: string[] | undefined;
+  MacAddress?: string | undefined;
+  Aliases?: string[] | undefined;
+  DriverOpts?: Record<string, string> | null | undefined;
+  GwPriority?: number | undefined;
+  NetworkID?: string | undefined;
+  EndpointID?: string | undefined;
+  Gateway?: string | undefined;
+  IPAddress?: string | undefined;
+  IPPrefixLen?: number | undefined;
+  IPv6Gateway?: string | undefined;
+  GlobalIPv6Address?: string | undefined;
+  GlobalIPv6PrefixLen?: number | undefined;
+  DNSNames?: string[] | undefined;
+}
+
+export interface EndpointIPAMConfig {
+  IPv4Address?: string | undefined;
+  IPv6Address?: string | undefined;
+  LinkLocalIPs?: string[] | undefined;
+}
+
+export interface ConfigReference {
+  Network?: string | undefined;
+}
+
+/** Body of POST /networks/create. */
+export interface NetworkCreateRequest {
+  Name: string;
+  CheckDuplicate?: boolean | undefined;
+  Driver?: string | undefined;
+  Scope?: string | undefined;
+  Internal?: boolean | undefined;
+  Attachable?: boolean | undefined;
+  Ingress?: boolean | undefined;
+  ConfigOnly?: boolean | undefined;
+  ConfigFrom?: ConfigReference | undefined;
+  IPAM?: IPAM | undefined;
+  EnableIPv4?: boolean | null | undefined;
+  EnableIPv6?: boolean | null | undefined;
+  Options?: Record<string, string> | undefined;
+  Labels?: Record<string, string> | undefined;
+}
+
+export interface NetworksPruneResponse {
+  NetworksDeleted: string[] | null;
+}
