@@ -1,0 +1,132 @@
+/** What the compiler of OCI runtime specs reads. Everything is data: whoever calls resolves paths, pids and facts first. */
+import type { ContainerConfig, HostConfig } from '#spec/wire/container.ts';
+import type { IdMapping } from '#spec/oci-runtime.ts';
+
+export interface Rlimit {
+  soft: number;
+  hard: number;
+}
+
+/** What this machine and this process can do; read once when the engine starts (`readHostFacts`). */
+export interface HostFacts {
+  /** GOARCH terms: amd64, arm64, ... */
+  architecture: string;
+  kernel: { major: number; minor: number };
+  cgroupVersion: 1 | 2;
+  /** Controllers that containers can be limited with, in cgroup v1 terms (`blkio`, `cpu`, `cpuset`, `memory`, `pids`, ...). */
+  controllers: readonly string[];
+  /** Control files that exist (`memory.swappiness`, `cpu.rt_runtime_us`, ...): not every kernel offers each. */
+  controlFiles: readonly string[];
+  /** CPUs the kernel has online. */
+  cpus: number;
+  /** As in cpuset files, e.g. `0-1`. */
+  cpusetCpus: string;
+  cpusetMems: string;
+  /** Bytes of RAM. */
+  memory: number;
+  /** What the engine itself holds and can hand on, e.g. `CAP_CHOWN`; a container never gets more. */
+  capabilities: readonly string[];
+  /** Names of every capability the kernel knows. */
+  knownCapabilities: readonly string[];
+  apparmor: boolean;
+  selinux: boolean;
+  seccomp: boolean;
+  /** The engine's own limits by name without RLIMIT_, lower case (`nofile`). -1 is unlimited. */
+  rlimits: Readonly<Record<string, Rlimit>>;
+  rootless: boolean;
+  /** A static init to run as PID 1 for `--init`, or undefined. */
+  initBinary: string | undefined;
+  /** Folders with CDI specs, in rising priority. */
+  cdiDirs: readonly string[];
+}
+
+/** What the administrator set in the engine's configuration; see `dockerDefaults` for Docker's values. */
+export interface ContainerDefaults {
+  runtimes: readonly string[];
+  defaultRuntime: string;
+  /** Bytes. */
+  shmSize: number;
+  ipcMode: 'private' | 'shareable';
+  /** Undefined: private on cgroup v2, host on v1, as Docker. */
+  cgroupnsMode: 'private' | 'host' | undefined;
+  logConfig: { Type: string; Config: Record<string, string> };
+  ulimits: readonly { Name: string; Soft: number; Hard: number }[];
+  init: boolean;
+  noNewPrivileges: boolean;
+  /** JSON text in Docker's profile format, `unconfined`, or undefined for our own default. */
+  seccompProfile: string | undefined;
+  cgroupParent: string;
+  /** Id ranges of `userns-remap`, or undefined. */
+  usernsRemap: IdMaps | undefined;
+}
+
+export interface IdMaps {
+  uid: IdMapping[];
+  gid: IdMapping[];
+}
+
+/** One user-visible mount, decided at create time and kept in the container's record as JSON. */
+export interface PlannedMount {
+  type: 'bind' | 'volume' | 'tmpfs';
+  /** Volume name; empty for the other types. */
+  name: string;
+  /** Volume driver; empty for the other types. */
+  driver: string;
+  /** Host path; empty for tmpfs. For a volume: its data folder (without the subpath). */
+  source: string;
+  /** Folder or file inside the volume to mount, resolved inside it when mounting; empty for all of it. */
+  subpath: string;
+  /** Absolute, clean path in the container. The runtime resolves links inside the root. */
+  destination: string;
+  /** Options as the user gave them, as inspect shows (`ro,z`). */
+  mode: string;
+  rw: boolean;
+  /** rprivate, rslave, rshared, private, slave, shared; empty for volumes without one and for tmpfs. */
+  propagation: string;
+  /** Whether mounts below a bind's source come along. */
+  recursive: boolean;
+  /** For read-only binds: which mounts below become read-only too. */
+  readonlyDepth: 'if-possible' | 'top-only' | 'force';
+  /** Fill an empty volume with what the image has at the destination. */
+  copyUp: boolean;
+  /** Make a missing bind source as a folder (`-v` does, `--mount` does not). */
+  createSource: boolean;
+  /** For tmpfs: mount options such as `size=64m`, `noexec`. */
+  tmpfsOptions: string[];
+  /** Where it was asked for; decides precedence and what inspect shows. */
+  origin: 'binds' | 'mounts' | 'tmpfs' | 'image' | 'volumes-from';
+}
+
+/** A namespace that is not the container's own. `path` is `/proc/<pid>/ns/<type>` or a bind-mounted file. */
+export type NamespaceChoice = { kind: 'private' } | { kind: 'host' } | { kind: 'join'; path: string };
+
+export interface SpecInput {
+  id: string;
+  /** Merged with the image (`mergeConfig`). */
+  config: ContainerConfig;
+  /** Effective (`effectiveHostConfig`): every default filled in. */
+  hostConfig: HostConfig;
+  facts: HostFacts;
+  defaults: ContainerDefaults;
+  /** Absolute path of the mounted root file system. Must be mounted: users, groups and devices are read from it. */
+  rootfs: string;
+  mounts: readonly PlannedMount[];
+  /** Host files bound over /etc/hosts, /etc/hostname and /etc/resolv.conf; undefined leaves the image's own. */
+  files: { hosts: string | undefined; hostname: string | undefined; resolvConf: string | undefined };
+  /** Where network goes (`join` a netns file), and where modes `container:<id>` point, resolved to /proc/<pid>/ns/... */
+  namespaces: {
+    network: NamespaceChoice;
+    pid: NamespaceChoice;
+    ipc: NamespaceChoice;
+    uts: NamespaceChoice;
+    cgroup: NamespaceChoice;
+  };
+  /**
+   * Path for the runtime, relative to every controller's root, e.g. `/gantry/<id>`.
+   */
+  cgroupsPath: string;
+  /** A host tmpfs to bind on /dev/shm (ipc shareable, container: and host); undefined makes a private one. */
+  shmSource: string | undefined;
+  /** Terminal size at start: [height, width]. */
+  consoleSize: readonly [number, number] | undefined;
+}
