@@ -96,7 +96,7 @@ finally:
 found = client.images.get(image)
 assert image in found.tags
 found.tag("gantry-test/py", tag="1")
-saved = b"".join(client.images.get("gantry-test/py:1").save(named=True))
+saved = b"".join(client.images.get("gantry-test/py:1").save(named="gantry-test/py:1"))
 client.images.remove("gantry-test/py:1")
 assert client.images.load(saved)[0].tags
 client.images.remove("gantry-test/py:1")
