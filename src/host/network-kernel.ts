@@ -1,0 +1,125 @@
+import { Worker } from 'node:worker_threads';
+import { EngineError, type ErrorCode } from '#base/errors.ts';
+import { workerUrl } from '#base/worker-entry.ts';
+import type { BridgePlan, InterfacePlan, NamespacePlan } from './netns.ts';
+import type { Address, Link, Route } from './rtnetlink.ts';
+
+/** What the machine's network looks like, IPv4 routes of the main table. */
+export interface NetworkSight {
+  links: Link[];
+  addresses: Address[];
+  routes: Route[];
+}
+
+/** The operations, each carried out whole and in the order of the calls. All are idempotent except `make` and `plug`. */
+export interface NetworkOperations {
+  observe(): NetworkSight;
+  ensureBridge(plan: BridgePlan): void;
+  /** Turns on the routing of IPv4 between interfaces, for the whole machine. */
+  enableForwarding(): void;
+  /** Makes a namespace with its interfaces, then adds firewall elements; undoes the former when anything fails. */
+  make(plan: NamespacePlan, rules: string): void;
+  /** Adds an interface to a namespace in use; undone when it fails. */
+  plug(path: string, item: InterfacePlan, gateway: string | undefined): void;
+  route(path: string, gateway: string, name: string): void;
+  /** Takes away the namespace's file; the kernel then ends the namespace and its links. */
+  remove(path: string): void;
+  /** Missing ones are fine. Each takes the kernel up to 50 ms. */
+  deleteLinks(names: readonly string[]): void;
+  /** One nft transaction. */
+  applyRules(ruleset: string): void;
+  /** JSON of nft, undefined when there is no such thing. */
+  listRules(what: string): unknown;
+  /** Changes with every change of any rule on the machine. */
+  rulesGeneration(): number;
+}
+
+/** The same operations away from the event loop. */
+export type NetworkKernel = {
+  [Name in keyof NetworkOperations]: (...args: Parameters<NetworkOperations[Name]>) => Promise<ReturnType<NetworkOperations[Name]>>;
+} & AsyncDisposable;
+
+export interface WorkerRequest {
+  id: number;
+  operation: keyof NetworkOperations;
+  args: unknown[];
+}
+
+export type WorkerAnswer = { id: number; value: unknown } | { id: number; failure: Failure };
+
+export interface Failure {
+  message: string;
+  /** Of an EngineError. */
+  engineCode: ErrorCode | undefined;
+  /** Of a system error: `EEXIST`. */
+  errno: string | undefined;
+}
+
+/** One worker thread, started at the first operation (or by `warm`) and not keeping the process alive while idle. */
+export function openNetworkKernel(): NetworkKernel & { warm(): void } {
+  const pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  let worker: Worker | undefined;
+  let lastId = 0;
+
+  const start = (): Worker => {
+    const started = new Worker(workerUrl('host', 'network-kernel'), { name: 'network-kernel' });
+    started.unref();
+    started.on('message', (answer: WorkerAnswer) => {
+      const call = pending.get(answer.id);
+      pending.delete(answer.id);
+      if (pending.size === 0) started.unref();
+      if ('failure' in answer) call?.reject(revive(answer.failure));
+      else call?.resolve(answer.value);
+    });
+    const lost = (error?: Error): void => {
+      if (worker === started) worker = undefined;
+      for (const call of pending.values()) {
+        call.reject(new EngineError('internal', 'the network worker ended', error ? { cause: error } : {}));
+      }
+      pending.clear();
+    };
+    started.on('error', lost);
+    started.on('exit', () => lost());
+    return started;
+  };
+
+  const call = (operation: keyof NetworkOperations, args: unknown[]): Promise<unknown> => {
+    worker ??= start();
+    worker.ref();
+    const id = ++lastId;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    pending.set(id, { resolve, reject });
+    worker.postMessage({ id, operation, args } satisfies WorkerRequest);
+    return promise;
+  };
+
+  const operation =
+    <Name extends keyof NetworkOperations>(name: Name) =>
+    (...args: Parameters<NetworkOperations[Name]>) =>
+      call(name, args) as Promise<ReturnType<NetworkOperations[Name]>>;
+
+  return {
+    warm: () => {
+      worker ??= start();
+    },
+    observe: operation('observe'),
+    ensureBridge: operation('ensureBridge'),
+    enableForwarding: operation('enableForwarding'),
+    make: operation('make'),
+    plug: operation('plug'),
+    route: operation('route'),
+    remove: operation('remove'),
+    deleteLinks: operation('deleteLinks'),
+    applyRules: operation('applyRules'),
+    listRules: operation('listRules'),
+    rulesGeneration: operation('rulesGeneration'),
+    async [Symbol.asyncDispose]() {
+      await worker?.terminate();
+    },
+  };
+}
+
+function revive({ message, engineCode, errno }: Failure): Error {
+  if (engineCode !== undefined) return new EngineError(engineCode, message);
+  return Object.assign(new Error(message), errno === undefined ? {} : { code: errno });
+}
