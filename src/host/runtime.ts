@@ -61,7 +61,11 @@ export interface Monitor {
    * `beforeStart` (exec only) runs when the attach socket exists and before the process does.
    */
   launch(options: MonitorOptions, beforeStart?: () => Promise<void>): Promise<MonitoredProcess>;
-  attach(bundle: string): Promise<AttachConnection>;
+  /**
+   * `input: false` for a client that only watches: closing it never ends the process's stdin. Closing one with input does,
+   * unless stdin stays open.
+   */
+  attach(bundle: string, options?: { input: boolean }): Promise<AttachConnection>;
   resize(bundle: string, size: { height: number; width: number }): Promise<void>;
   /** After the log file was renamed: makes conmon open a new one. Resolves when the new file exists. */
   reopenLog(bundle: string, path: string): Promise<void>;
@@ -69,6 +73,8 @@ export interface Monitor {
   watchExits(exitDir: string, onExit: (id: string, status: ExitStatus) => void): Disposable;
   /** The exit file's content, or undefined. */
   readExit(exitDir: string, id: string): ExitStatus | undefined;
+  /** Removes what remembers the exit; before the container starts again, or when it or the exec is removed. Idempotent. */
+  forgetExit(exitDir: string, id: string): void;
 }
 
 export interface ExitStatus {

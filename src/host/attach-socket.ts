@@ -1,0 +1,136 @@
+import { Socket } from 'node:net';
+import type { OutputChunk } from '#spec/streams.ts';
+import { AF, SOCK, connectUnix, socket } from './kernel-socket.ts';
+import { close as closeFd } from './kernel.ts';
+import { bind, check } from './libc.ts';
+import type { AttachConnection } from './runtime.ts';
+
+const c = {
+  socketpair: bind('int socketpair(int domain, int type, int protocol, _Out_ int *fds)'),
+  dup3: bind('int dup3(int from, int to, int flags)'),
+};
+
+/** conmon reads packets into 32 KiB and drops what is beyond. */
+const LARGEST_PACKET = 16 * 1024;
+const STDOUT = 2;
+
+/**
+ * A connection to conmon's SEQPACKET socket on Node's own event loop. Node opens stream sockets only, yet reads and
+ * writes any descriptor alike: the handle is made for a stream socket whose descriptor is then replaced.
+ */
+function openSeqpacket(path: string): Socket {
+  const fd = socket(AF.UNIX, SOCK.SEQPACKET | SOCK.NONBLOCK);
+  try {
+    connectUnix(fd, path);
+    const pair: number[] = [-1, -1];
+    check(c.socketpair(AF.UNIX, SOCK.STREAM | SOCK.CLOEXEC | SOCK.NONBLOCK, 0, pair), 'socketpair');
+    const [placeholder = -1, other = -1] = pair;
+    closeFd(other);
+    const stream = new Socket({ fd: placeholder, readable: true, writable: true, allowHalfOpen: true });
+    check(c.dup3(fd, placeholder, SOCK.CLOEXEC), 'dup3');
+    return stream;
+  } finally {
+    closeFd(fd);
+  }
+}
+
+export interface AttachSocketOptions {
+  path: string;
+  /**
+   * False for a client that only watches. conmon ends the process's stdin when any connection closes (unless stdin stays
+   * open), so `close` of a watcher drains the connection until the process ends instead of closing it.
+   */
+  input: boolean;
+}
+
+/** Connects; throws ENOENT or ECONNREFUSED when no monitor listens. */
+export function connectAttachSocket(options: AttachSocketOptions): AttachConnection {
+  return new AttachSocket(openSeqpacket(options.path), options.input);
+}
+
+class AttachSocket implements AttachConnection {
+  readonly output: AsyncIterable<OutputChunk>;
+  readonly #socket: Socket;
+  readonly #input: boolean;
+  #lastWrite: Promise<void> = Promise.resolve();
+  #inputEnded = false;
+  #closed = false;
+  readonly #queue: OutputChunk[] = [];
+  #queued = 0;
+  #ended = false;
+  #wake: (() => void) | undefined;
+
+  constructor(stream: Socket, input: boolean) {
+    this.#socket = stream;
+    this.#input = input;
+    this.output = { [Symbol.asyncIterator]: () => this.#chunks() };
+    stream.on('data', (packet: Buffer) => this.#receive(packet));
+    const end = (): void => {
+      this.#ended = true;
+      this.#wake?.();
+    };
+    stream.once('end', () => {
+      end();
+      stream.destroy();
+    });
+    stream.once('close', end);
+    // ECONNRESET when the monitor dies: the same as its end.
+    stream.on('error', () => {});
+  }
+
+  #receive(packet: Buffer): void {
+    if (this.#closed || packet.length < 2) return;
+    this.#queue.push({ stream: packet[0] === STDOUT ? 'stdout' : 'stderr', data: packet.subarray(1) });
+    this.#queued += packet.length;
+    if (this.#queued > 256 * 1024) this.#socket.pause();
+    this.#wake?.();
+  }
+
+  async *#chunks(): AsyncGenerator<OutputChunk> {
+    for (;;) {
+      const chunk = this.#queue.shift();
+      if (chunk !== undefined) {
+        this.#queued -= chunk.data.length + 1;
+        if (this.#queued <= 128 * 1024 && this.#socket.isPaused()) this.#socket.resume();
+        yield chunk;
+      } else if (this.#ended || this.#closed) {
+        return;
+      } else {
+        await new Promise<void>((resolve) => (this.#wake = resolve));
+        this.#wake = undefined;
+      }
+    }
+  }
+
+  /** Resolves when conmon's socket took the bytes; bytes for a process that is gone are dropped. */
+  write(data: Uint8Array): Promise<void> {
+    this.#lastWrite = this.#lastWrite.then(() => this.#send(data));
+    return this.#lastWrite;
+  }
+
+  async #send(data: Uint8Array): Promise<void> {
+    // One packet at a time: Node joins queued writes into one packet, which might be too long.
+    for (let offset = 0; offset < data.length; offset += LARGEST_PACKET) {
+      if (!this.#socket.writable || this.#inputEnded) return;
+      const packet = data.subarray(offset, offset + LARGEST_PACKET);
+      await new Promise<void>((resolve) => this.#socket.write(packet, () => resolve()));
+    }
+  }
+
+  endInput(): void {
+    if (!this.#input) return;
+    void this.#lastWrite.then(() => {
+      this.#inputEnded = true;
+      if (this.#socket.writable) this.#socket.end();
+    });
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#queue.length = 0;
+    this.#wake?.();
+    if (this.#input) this.#socket.destroy();
+    else this.#socket.resume().unref();
+  }
+}
