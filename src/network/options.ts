@@ -1,0 +1,58 @@
+import type { Database } from '#host/database.ts';
+import type { Layout } from '#host/layout.ts';
+import type { NetworkKernel } from '#host/network-kernel.ts';
+import type { Log } from '#base/log.ts';
+import type { EmitEvent } from '#spec/event.ts';
+import type { ContainerId } from '#spec/ids.ts';
+import type { EndpointSettings } from '#spec/wire/network.ts';
+import type { AddressPool } from './address-pool.ts';
+
+/** The keys of daemon.json that concern networks. */
+export interface NetworkConfig {
+  /** `bip`: the default bridge's address and prefix, e.g. `192.168.5.1/24`. */
+  bridgeAddress?: string | undefined;
+  /** `bridge`: name of the default bridge; `none` for no default bridge. */
+  bridgeName?: string | undefined;
+  mtu?: number | undefined;
+  /** `ip`: default host address for published ports of the default bridge. */
+  hostAddress?: string | undefined;
+  defaultAddressPools?: readonly AddressPool[] | undefined;
+  /** `dns`, `dns-search`, `dns-opts`: for containers that ask for none. */
+  dns?: readonly string[] | undefined;
+  dnsSearch?: readonly string[] | undefined;
+  dnsOptions?: readonly string[] | undefined;
+  /** `icc`; default true. */
+  communication?: boolean | undefined;
+  /** `ip-masq`; default true. */
+  masquerade?: boolean | undefined;
+  /** `ip-forward`; default true: the engine turns on net.ipv4.ip_forward. */
+  forwarding?: boolean | undefined;
+}
+
+/** What the network room must know of containers, for connect, disconnect and inspect. The engine implements it. */
+export interface ContainerLookup {
+  /** By id, unique prefix or name. Throws not_found `No such container: x`. `mode` is HostConfig.NetworkMode. */
+  find(name: string): { id: ContainerId; name: string; mode: string };
+  /** The present name without "/", or undefined when the container is gone. */
+  nameOf(id: ContainerId): string | undefined;
+  /**
+   * `docker network connect` was carried out: keep `settings` among the container's networks for its next start. For a
+   * container with a sandbox they are complete and `hosts` is the new content of its hosts file.
+   */
+  connected(id: ContainerId, network: string, settings: EndpointSettings, hosts: string | undefined): void;
+  disconnected(id: ContainerId, network: string, hosts: string | undefined): void;
+  /** Networks that the container will join at its next start, by name. */
+  networksOf(id: ContainerId): readonly string[];
+}
+
+export interface NetworksOptions {
+  layout: Layout;
+  db: Database;
+  log: Log;
+  config: NetworkConfig;
+  emit: EmitEvent;
+  /** Called lazily, never from the constructor. */
+  containers: ContainerLookup;
+  /** For tests; by default the machine's own, in a worker thread. */
+  kernel?: NetworkKernel;
+}
