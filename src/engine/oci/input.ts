@@ -1,44 +1,7 @@
 /** What the compiler of OCI runtime specs reads. Everything is data: whoever calls resolves paths, pids and facts first. */
 import type { ContainerConfig, HostConfig } from '#spec/wire/container.ts';
 import type { IdMapping } from '#spec/oci-runtime.ts';
-
-export interface Rlimit {
-  soft: number;
-  hard: number;
-}
-
-/** What this machine and this process can do; read once when the engine starts (`readHostFacts`). */
-export interface HostFacts {
-  /** GOARCH terms: amd64, arm64, ... */
-  architecture: string;
-  kernel: { major: number; minor: number };
-  cgroupVersion: 1 | 2;
-  /** Controllers that containers can be limited with, in cgroup v1 terms (`blkio`, `cpu`, `cpuset`, `memory`, `pids`, ...). */
-  controllers: readonly string[];
-  /** Control files that exist (`memory.swappiness`, `cpu.rt_runtime_us`, ...): not every kernel offers each. */
-  controlFiles: readonly string[];
-  /** CPUs the kernel has online. */
-  cpus: number;
-  /** As in cpuset files, e.g. `0-1`. */
-  cpusetCpus: string;
-  cpusetMems: string;
-  /** Bytes of RAM. */
-  memory: number;
-  /** What the engine itself holds and can hand on, e.g. `CAP_CHOWN`; a container never gets more. */
-  capabilities: readonly string[];
-  /** Names of every capability the kernel knows. */
-  knownCapabilities: readonly string[];
-  apparmor: boolean;
-  selinux: boolean;
-  seccomp: boolean;
-  /** The engine's own limits by name without RLIMIT_, lower case (`nofile`). -1 is unlimited. */
-  rlimits: Readonly<Record<string, Rlimit>>;
-  rootless: boolean;
-  /** A static init to run as PID 1 for `--init`, or undefined. */
-  initBinary: string | undefined;
-  /** Folders with CDI specs, in rising priority. */
-  cdiDirs: readonly string[];
-}
+import type { HostFacts } from '#host/facts.ts';
 
 /** What the administrator set in the engine's configuration; see `dockerDefaults` for Docker's values. */
 export interface ContainerDefaults {

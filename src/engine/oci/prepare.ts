@@ -1,0 +1,33 @@
+import type { RuntimeSpec } from '#spec/oci-runtime.ts';
+import { compileSpec } from './compile.ts';
+import type { PlannedMount, SpecInput } from './input.ts';
+import { mountSource } from './mount-source.ts';
+import { rootFiles } from './root-files.ts';
+import type { ResolvedUser } from './users.ts';
+import { ensureWorkingDir } from './working-dir.ts';
+
+export interface PreparedSpec {
+  spec: RuntimeSpec;
+  user: ResolvedUser;
+  /** Releases what mount sources hold open (volume subpaths); call it once the runtime has created the container. */
+  [Symbol.dispose](): void;
+}
+
+/**
+ * The spec of a container whose root is mounted at `input.rootfs`. Makes missing bind sources (`-v`) and the working
+ * directory; otherwise changes nothing. Throws invalid_argument with Docker's sentences.
+ */
+export function prepareSpec(input: SpecInput): PreparedSpec {
+  const sources = new DisposableStack();
+  try {
+    const { spec, user } = compileSpec(input, {
+      files: rootFiles(input.rootfs),
+      mountSource: (mount: PlannedMount) => mountSource(mount, sources),
+      workingDir: (path, owner) => ensureWorkingDir(input.rootfs, path, owner),
+    });
+    return { spec, user, [Symbol.dispose]: () => sources.dispose() };
+  } catch (error) {
+    sources.dispose();
+    throw error;
+  }
+}

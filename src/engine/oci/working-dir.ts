@@ -1,0 +1,62 @@
+import { constants, fchownSync, mkdirSync, readlinkSync } from 'node:fs';
+import { posix } from 'node:path';
+import { invalid, isErrno } from '#base/errors.ts';
+import { close, open, openat2, O, RESOLVE } from '#host/kernel.ts';
+import type { ResolvedUser } from './users.ts';
+
+const inRoot = RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS;
+
+/**
+ * Makes the working directory below the root when the image lacks it, owned by `owner`, and returns where it lies in the
+ * container with links followed. Throws invalid_argument for files in the way and for places inside a process's folder
+ * of /proc, through which a container could step out (CVE-2024-21626).
+ */
+export function ensureWorkingDir(rootfs: string, path: string, owner: Pick<ResolvedUser, 'uid' | 'gid'>): string {
+  const root = open(rootfs, O.PATH | constants.O_DIRECTORY);
+  try {
+    const fd = openOrMake(root, posix.normalize(path), owner);
+    try {
+      const resolved = readlinkSync(`/proc/self/fd/${fd}`).slice(readlinkSync(`/proc/self/fd/${root}`).length) || '/';
+      checkWorkingDir(path);
+      checkWorkingDir(resolved);
+      return resolved;
+    } finally {
+      close(fd);
+    }
+  } catch (error) {
+    if (isErrno(error, 'ENOTDIR')) throw invalid(`Cannot mkdir: ${path} is not a directory`);
+    throw error;
+  } finally {
+    close(root);
+  }
+}
+
+/** Refuses folders of processes: their fd, cwd and root entries lead anywhere. */
+export function checkWorkingDir(path: string): void {
+  if (/^\/proc\/(self|thread-self|\d+)(\/|$)/.test(posix.normalize(path))) {
+    throw invalid(`the working directory '${path}' is invalid: it lies inside a process's folder of /proc`);
+  }
+}
+
+function openOrMake(root: number, path: string, owner: Pick<ResolvedUser, 'uid' | 'gid'>): number {
+  const flags = O.PATH | constants.O_DIRECTORY;
+  try {
+    return openat2(root, path, { flags, resolve: inRoot });
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT') || path === '/') throw error;
+  }
+  // A container's first steps cannot race with this: its root is not yet in use by any process.
+  const parent = openOrMake(root, posix.dirname(path), owner);
+  try {
+    mkdirSync(`/proc/self/fd/${parent}/${posix.basename(path)}`, { mode: 0o755 });
+  } catch (error) {
+    // A dangling link has the name: following it on the host's side would leave the root.
+    if (isErrno(error, 'EEXIST')) throw invalid(`Cannot mkdir: ${path} is not a directory`);
+    throw error;
+  } finally {
+    close(parent);
+  }
+  const made = openat2(root, path, { flags: constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW, resolve: inRoot });
+  fchownSync(made, owner.uid, owner.gid);
+  return made;
+}
