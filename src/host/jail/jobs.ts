@@ -1,0 +1,133 @@
+/** The jobs of a jailed worker, each run to its end on the thread that is inside the root. */
+import { closeSync, constants, fsyncSync, openSync, statSync } from 'node:fs';
+import { EngineError, invalid, notFound } from '#base/errors.ts';
+import { toText } from '#spec/tar/header.ts';
+import { defaultTarLimits, TarReader } from '#spec/tar/reader.ts';
+import { adoptFolders, findChanges, measure } from './changes.ts';
+import { enter } from './enter.ts';
+import type { Job, JobResults, PackJob, StatJob, UnpackJob } from './protocol.ts';
+import { look, resolvePath } from './resolve.ts';
+import { countedHash, inflated, readPieces, tap, writeAll } from './source.ts';
+import { fsPath } from './syscalls.ts';
+import { packTree } from './tree-reader.ts';
+import { TreeWriter } from './tree-writer.ts';
+
+/** The worker's ends of the caller's streams. */
+export interface JobStreams {
+  input(): AsyncIterable<Buffer>;
+  /** Resolves when the caller has room for more. */
+  output(chunk: Buffer): Promise<void>;
+  /** Throws when the caller gave up. */
+  check(): void;
+}
+
+export async function runJob(job: Job, streams: JobStreams): Promise<JobResults[Job['kind']]> {
+  switch (job.kind) {
+    case 'unpack':
+      return unpack(job, streams);
+    case 'pack':
+      return pack(job, streams);
+    case 'adopt':
+      return adoptFolders(job) as undefined;
+    case 'stat':
+      return stat(job);
+    case 'changes':
+      return findChanges(job);
+    case 'measure':
+      return measure(job.path);
+  }
+}
+
+const { O_WRONLY, O_CREAT, O_EXCL, O_RDONLY } = constants;
+
+async function unpack(job: UnpackJob, streams: JobStreams): Promise<JobResults['unpack']> {
+  const keep = job.keep === undefined ? undefined : openSync(job.keep, O_WRONLY | O_CREAT | O_EXCL, 0o600);
+  const file = job.source.kind === 'file' ? openSync(job.source.path, O_RDONLY) : undefined;
+  const raw = countedHash();
+  const plain = countedHash();
+  const writer = new TreeWriter(job);
+  try {
+    using _inside = enter(job.root);
+    if (job.folder !== '/') requireFolder(job.folder);
+    const reader = new TarReader(writer, { ...defaultTarLimits, entries: job.limits.entries });
+    const { compression, chunks } = await inflated(tap(file === undefined ? streams.input() : readPieces(file), raw, keep));
+    let size = 0;
+    for await (const chunk of chunks) {
+      streams.check();
+      size += chunk.length;
+      if (size > job.limits.inflated) throw invalid(`the archive is refused: more than ${job.limits.inflated} bytes when decompressed`);
+      if (compression !== 'none') plain.add(chunk);
+      reader.write(chunk);
+    }
+    reader.end();
+    writer.finish();
+    if (keep !== undefined) fsyncSync(keep);
+    const before = raw.result();
+    const after = compression === 'none' ? before : plain.result();
+    return {
+      compression,
+      digest: before.digest,
+      size: before.size,
+      inflatedDigest: after.digest,
+      inflatedSize: after.size,
+      contentSize: writer.contentSize,
+      entries: writer.entries,
+      implied: writer.implied,
+      members: writer.members,
+    };
+  } finally {
+    writer.abandon();
+    for (const fd of [keep, file]) if (fd !== undefined) closeSync(fd);
+  }
+}
+
+function requireFolder(path: string): void {
+  const there = statSync(fsPath(path), { throwIfNoEntry: false });
+  if (there === undefined) throw notFound(`Could not find the file ${toText(path)} in container`);
+  if (!there.isDirectory()) throw invalid('extraction point is not a directory');
+}
+
+async function pack(job: PackJob, streams: JobStreams): Promise<JobResults['pack']> {
+  const into = job.into === undefined ? undefined : openSync(job.into, O_WRONLY | O_CREAT | O_EXCL, 0o600);
+  const hash = countedHash();
+  const totals = { contentSize: 0 };
+  try {
+    using _inside = enter(job.root);
+    for (const chunk of packTree(job, totals)) {
+      streams.check();
+      hash.add(chunk);
+      if (into === undefined) await streams.output(chunk);
+      else {
+        writeAll(into, chunk);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    if (into !== undefined) fsyncSync(into);
+    return { ...hash.result(), ...totals };
+  } finally {
+    if (into !== undefined) closeSync(into);
+  }
+}
+
+function stat(job: StatJob): JobResults['stat'] {
+  using _inside = enter(job.root);
+  const cut = job.path.lastIndexOf('/');
+  const last = job.path.slice(cut + 1);
+  const folder = resolvePath(job.path.slice(0, cut + 1));
+  const asked = last === '' || last === '.' ? folder : `${folder === '/' ? '' : folder}/${last}`;
+  const resolved = job.follow ? resolvePath(asked) : asked;
+  const stats = look(resolved);
+  if (stats === undefined) throw notFound(`Could not find the file ${toText(job.path)} in container`);
+  if ((last === '' || last === '.') && !stats.isDirectory()) {
+    throw new EngineError('invalid_argument', `${toText(job.path)} is not a directory`);
+  }
+  return {
+    resolved,
+    mode: Number(stats.mode),
+    size: Number(stats.size),
+    mtimeNanos: stats.mtimeNs,
+    linkTarget: stats.isSymbolicLink() ? resolvePath(resolved) : '',
+    uid: Number(stats.uid),
+    gid: Number(stats.gid),
+  };
+}

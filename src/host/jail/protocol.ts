@@ -1,0 +1,168 @@
+/** What the main thread and a jailed worker say to each other. Plain data only: it is structured-cloned. */
+import type { ByteString } from '#spec/tar/header.ts';
+import type { Digest } from '#spec/digest.ts';
+import type { ErrorCode } from '#base/errors.ts';
+
+/** A bind to assemble below a container's root. `destination` is resolved inside the root by the kernel. */
+export interface JailBind {
+  source: string;
+  destination: string;
+  readOnly: boolean;
+}
+
+/**
+ * What the worker's thread takes as `/`. A `folder` is entered by chroot. A `container` is assembled in a mount namespace
+ * of the thread's own (the overlay or the mounted folder, then the binds), which ends with the job or the process.
+ */
+export type JailRoot =
+  | { kind: 'folder'; path: string }
+  | { kind: 'container'; base: { path: string } | { lower: string[]; upper: string; work: string; options: string[]; target: string }; binds: JailBind[] };
+
+/** Bytes that go in: a file of the host (opened before the root is entered) or a stream from the caller. */
+export type ByteSource = { kind: 'file'; path: string } | { kind: 'stream' };
+
+export interface UnpackJob {
+  kind: 'unpack';
+  root: JailRoot;
+  /** Where the members go, inside the root. Must be a folder there. */
+  folder: ByteString;
+  source: ByteSource;
+  /** `overlay`: whiteout files become overlayfs whiteouts; `userxattr`: the same for mounts with that option. */
+  whiteouts: 'overlay' | 'userxattr' | 'keep';
+  /** Refuse to replace a folder by something else, or the reverse. */
+  noOverwriteDirNonDir: boolean;
+  /** Gives everything this owner instead of the archive's. */
+  owner: { uid: number; gid: number } | undefined;
+  /** Copy the bytes as they came into this new file of the host, synced. */
+  keep: string | undefined;
+  /** Report digest and size of every regular file. */
+  hashMembers: boolean;
+  limits: UnpackLimits;
+}
+
+export interface UnpackLimits {
+  /** Bytes after decompression. */
+  inflated: number;
+  entries: number;
+}
+
+export interface UnpackResult {
+  compression: 'none' | 'gzip' | 'zstd';
+  /** Of the bytes as they came. */
+  digest: Digest;
+  size: number;
+  /** Of the tar itself: a layer's diff id. */
+  inflatedDigest: Digest;
+  inflatedSize: number;
+  /** Sum of the members' sizes, which Docker calls the size of a layer. */
+  contentSize: number;
+  entries: number;
+  /** Folders that the archive did not name although members lie in them; they got mode 0755 and root. */
+  implied: ByteString[];
+  members: { name: ByteString; digest: Digest; size: number }[];
+}
+
+export interface PackJob {
+  kind: 'pack';
+  root: JailRoot;
+  /** A folder (with everything below) or a single file, inside the root. Not followed when it is a symlink. */
+  path: ByteString;
+  /** Name of `path` in the archive: '' leaves out the folder itself and names its content relative to it. */
+  name: ByteString;
+  /** `overlay`: the folder is an overlayfs upper or lower; its whiteouts are written as `.wh.` files. */
+  whiteouts: 'overlay' | 'userxattr' | 'keep';
+  /** Leave out what lies below these (paths inside the root). */
+  exclude: ByteString[];
+  /** Write into this new file of the host (synced) instead of streaming. */
+  into: string | undefined;
+}
+
+export interface PackResult {
+  digest: Digest;
+  size: number;
+  contentSize: number;
+}
+
+/** Gives implied folders of a layer the owner, mode, time and xattrs they have in the layers below. */
+export interface AdoptJob {
+  kind: 'adopt';
+  layer: string;
+  /** Topmost first. */
+  lower: string[];
+  folders: ByteString[];
+}
+
+/** Docker's X-Docker-Container-Path-Stat for a path in a container. */
+export interface StatJob {
+  kind: 'stat';
+  root: JailRoot;
+  path: ByteString;
+  /** Follow a symlink in the last place. */
+  follow: boolean;
+}
+
+export interface StatResult {
+  /** Absolute, without symlinks in its folders. */
+  resolved: ByteString;
+  /** st_mode with type bits. */
+  mode: number;
+  size: number;
+  mtimeNanos: bigint;
+  /** Where a symlink ends up, as an absolute path in the root. */
+  linkTarget: ByteString;
+  uid: number;
+  gid: number;
+}
+
+/** What an overlay's upper folder changes. */
+export interface ChangesJob {
+  kind: 'changes';
+  upper: string;
+  /** Topmost first. */
+  lower: string[];
+  /** An existing folder to mount the layers on, seen by the worker's thread only. */
+  target: string;
+  userxattr: boolean;
+}
+
+export interface ChangeEntry {
+  path: ByteString;
+  /** Docker's numbers: 0 modified, 1 added, 2 deleted. */
+  kind: 0 | 1 | 2;
+}
+
+/** Sum of the sizes of all files below a folder, hard links once. */
+export interface MeasureJob {
+  kind: 'measure';
+  path: string;
+}
+
+export interface JobResults {
+  unpack: UnpackResult;
+  pack: PackResult;
+  adopt: undefined;
+  stat: StatResult;
+  changes: ChangeEntry[];
+  measure: number;
+}
+
+export type Job = UnpackJob | PackJob | AdoptJob | StatJob | ChangesJob | MeasureJob;
+
+export type ToWorker =
+  | { type: 'job'; job: Job }
+  | { type: 'chunk'; data: Uint8Array }
+  | { type: 'end' }
+  /** The caller is gone: give the job up. */
+  | { type: 'abort'; reason: string }
+  /** The caller took one chunk. */
+  | { type: 'credit' };
+
+export type FromWorker =
+  | { type: 'ready' }
+  | { type: 'result'; value: unknown }
+  | { type: 'error'; code: ErrorCode; message: string }
+  | { type: 'credit' }
+  | { type: 'chunk'; data: Uint8Array };
+
+/** Chunks that may be under way in one direction. */
+export const WINDOW = 8;

@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto';
+import { readSync, writeSync } from 'node:fs';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import type { Transform } from 'node:stream';
+import { invalid } from '#base/errors.ts';
+import { sha256Digest, type Digest } from '#spec/digest.ts';
+
+export type Compression = 'none' | 'gzip' | 'zstd';
+
+/** What the bytes that went by add up to. */
+export interface Tally {
+  digest: Digest;
+  size: number;
+}
+
+export interface CountedHash {
+  add(chunk: Uint8Array): void;
+  result(): Tally;
+}
+
+export function countedHash(): CountedHash {
+  const hash = createHash('sha256');
+  let size = 0;
+  return {
+    add(chunk) {
+      hash.update(chunk);
+      size += chunk.length;
+    },
+    result: () => ({ digest: sha256Digest(hash.digest('hex')), size }),
+  };
+}
+
+const PIECE = 1 << 20;
+
+/** A file of the host by descriptor, in pieces. Reads block this thread only. */
+export async function* readPieces(fd: number): AsyncGenerator<Buffer> {
+  for (;;) {
+    const piece = Buffer.allocUnsafeSlow(PIECE);
+    const length = readSync(fd, piece, 0, PIECE, null);
+    if (length === 0) return;
+    yield piece.subarray(0, length);
+    // Lets an abort message in.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** Passes chunks on while hashing them and, when asked, keeping them in a file. */
+export async function* tap(source: AsyncIterable<Buffer>, hash: CountedHash, keep: number | undefined): AsyncGenerator<Buffer> {
+  for await (const chunk of source) {
+    hash.add(chunk);
+    if (keep !== undefined) writeAll(keep, chunk);
+    yield chunk;
+  }
+}
+
+export function writeAll(fd: number, chunk: Uint8Array): void {
+  for (let offset = 0; offset < chunk.length; ) offset += writeSync(fd, chunk, offset);
+}
+
+/** What the first bytes say. xz and bzip2 are refused: Node has no decoder for them. */
+export function detect(head: Buffer): Compression {
+  if (head.length >= 2 && head[0] === 0x1f && head[1] === 0x8b) return 'gzip';
+  if (head.length >= 4 && (head.readUInt32LE(0) === 0xfd2fb528 || (head.readUInt32LE(0) & 0xfffffff0) >>> 0 === 0x184d2a50)) return 'zstd';
+  if (head.subarray(0, 6).equals(Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]))) {
+    throw invalid('the archive is compressed with xz: decompress it first (xz -d), or use gzip or zstd');
+  }
+  if (head.toString('latin1', 0, 3) === 'BZh') {
+    throw invalid('the archive is compressed with bzip2: decompress it first (bzip2 -d), or use gzip or zstd');
+  }
+  return 'none';
+}
+
+/** The bytes after decompression, whatever the compression; several gzip members or zstd frames read as one. */
+export async function inflated(source: AsyncIterable<Buffer>): Promise<{ compression: Compression; chunks: AsyncIterable<Buffer> }> {
+  const iterator = source[Symbol.asyncIterator]();
+  let head = Buffer.alloc(0);
+  let ended = false;
+  while (head.length < 6 && !ended) {
+    const next = await iterator.next();
+    if (next.done === true) ended = true;
+    else head = head.length === 0 ? (next.value as Buffer<ArrayBuffer>) : Buffer.concat([head, next.value]);
+  }
+  const compression = detect(head);
+  const rest = (async function* (): AsyncGenerator<Buffer> {
+    if (head.length > 0) yield head;
+    if (ended) return;
+    for (;;) {
+      const next = await iterator.next();
+      if (next.done === true) return;
+      yield next.value;
+    }
+  })();
+  if (compression === 'none') return { compression, chunks: rest };
+  const options = { chunkSize: 1 << 18 };
+  return { compression, chunks: through(rest, compression === 'gzip' ? createGunzip(options) : createZstdDecompress(options)) };
+}
+
+async function* through(source: AsyncIterable<Buffer>, decoder: Transform): AsyncGenerator<Buffer> {
+  const feeding = (async () => {
+    for await (const chunk of source) {
+      if (decoder.destroyed) return;
+      if (!decoder.write(chunk)) await drained(decoder);
+    }
+    decoder.end();
+  })().catch((error: unknown) => void decoder.destroy(error as Error));
+  try {
+    for await (const chunk of decoder) yield chunk as Buffer;
+    await feeding;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && /^(Z_|ZSTD_|ERR_ZLIB)/.test(String(error.code))) {
+      throw invalid(`the archive is damaged: it cannot be decompressed (${error.message})`, { cause: error });
+    }
+    throw error;
+  } finally {
+    decoder.destroy();
+  }
+}
+
+function drained(decoder: Transform): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      decoder.off('drain', done).off('close', done);
+      resolve();
+    };
+    decoder.on('drain', done).on('close', done);
+  });
+}
