@@ -1,4 +1,4 @@
-import { conflict, invalid } from '#base/errors.ts';
+import { conflict, invalid, wrap } from '#base/errors.ts';
 import type { HostFacts } from '#host/facts.ts';
 import type { LinuxResources } from '#spec/oci-runtime.ts';
 import type { ContainerUpdateRequest, HostConfig, Resources } from '#spec/wire/container.ts';
@@ -24,10 +24,21 @@ const texts = ['CpusetCpus', 'CpusetMems'] as const;
  * What `update` changes: fields that are zero or absent stay. Throws invalid_argument for limits that contradict each
  * other or those in force, conflict for a restart policy on a container that is removed when it ends.
  */
-export function decideUpdate(current: HostConfig, request: ContainerUpdateRequest, facts: HostFacts): DecidedUpdate {
-  const asked: ContainerUpdateRequest = { ...request };
-  const warnings = validateResources(asked, facts, current);
-  checkCpuConflicts(asked, current);
+export function decideUpdate(options: {
+  id: string;
+  current: HostConfig;
+  request: ContainerUpdateRequest;
+  facts: HostFacts;
+}): DecidedUpdate {
+  const { id, current, facts } = options;
+  const asked: ContainerUpdateRequest = { ...options.request };
+  const warnings = validateResources(asked, facts);
+  validateRestartPolicy(asked.RestartPolicy, false);
+  try {
+    checkAgainstCurrent(asked, current, facts);
+  } catch (error) {
+    throw wrap(error, `Cannot update container ${id}`);
+  }
   const hostConfig: HostConfig = { ...current };
   for (const field of numbers) {
     if (asked[field]) hostConfig[field] = asked[field];
@@ -38,30 +49,22 @@ export function decideUpdate(current: HostConfig, request: ContainerUpdateReques
   if (asked.PidsLimit !== undefined && asked.PidsLimit !== null) {
     hostConfig.PidsLimit = asked.PidsLimit === 0 ? undefined : Math.max(asked.PidsLimit, -1);
   }
-  growSwapWithMemory(hostConfig, asked, current);
   const limits = changedResources(asked, hostConfig);
   const policy = asked.RestartPolicy;
-  if (policy?.Name) {
-    if (current.AutoRemove === true && policy.Name !== 'no') {
-      throw conflict('Restart policy cannot be updated because AutoRemove is enabled for the container');
-    }
-    validateRestartPolicy(policy, false);
-    hostConfig.RestartPolicy = { Name: policy.Name, MaximumRetryCount: policy.MaximumRetryCount ?? 0 };
-  }
+  if (policy?.Name) hostConfig.RestartPolicy = { Name: policy.Name, MaximumRetryCount: policy.MaximumRetryCount ?? 0 };
   return { hostConfig, resources: limits, warnings };
 }
 
-function checkCpuConflicts(asked: Resources, current: HostConfig): void {
+function checkAgainstCurrent(asked: ContainerUpdateRequest, current: HostConfig, facts: HostFacts): void {
+  const policy = asked.RestartPolicy?.Name;
+  if (current.AutoRemove === true && policy && policy !== 'no') {
+    throw conflict('Restart policy cannot be updated because AutoRemove is enabled for the container');
+  }
+  validateResources({ ...asked }, facts, current);
   if (asked.NanoCpus && current.CpuPeriod) throw invalid('Conflicting options: Nano CPUs cannot be updated as CPU Period has already been set');
   if (asked.NanoCpus && current.CpuQuota) throw invalid('Conflicting options: Nano CPUs cannot be updated as CPU Quota has already been set');
   if (asked.CpuPeriod && current.NanoCpus) throw invalid('Conflicting options: CPU Period cannot be updated as NanoCPUs has already been set');
   if (asked.CpuQuota && current.NanoCpus) throw invalid('Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set');
-}
-
-/** A swap limit that Docker derived from the memory limit follows it. */
-function growSwapWithMemory(next: HostConfig, asked: Resources, current: HostConfig): void {
-  const derived = (current.Memory ?? 0) > 0 && current.MemorySwap === (current.Memory ?? 0) * 2;
-  if (asked.Memory && !asked.MemorySwap && derived) next.MemorySwap = asked.Memory * 2;
 }
 
 /** The limits to write: those asked for, in their merged values, since the kernel checks some against each other. */

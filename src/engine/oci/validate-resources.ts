@@ -7,12 +7,13 @@ const MIN_MEMORY = 6 << 20;
 
 /**
  * Limits in Docker's order and words. Limits that the kernel cannot keep are dropped from `resources` with a warning, as
- * Docker does; what contradicts itself throws invalid_argument. `previous` holds the values in force, for `update`.
+ * Docker does; what contradicts itself throws invalid_argument. `previous` holds the values in force
+ * (none: `{}`); without it limits are not compared with each other across fields, as `update` does before it knows them.
  */
 export function validateResources(
   resources: Resources & { OomScoreAdj?: number | undefined; ShmSize?: number | undefined },
   facts: HostFacts,
-  previous: Resources = {},
+  previous?: Resources,
 ): string[] {
   const score = resources.OomScoreAdj ?? 0;
   if (score < -1000 || score > 1000) throw invalid(`Invalid value ${score}, range for oom score adj is [-1000, 1000]`);
@@ -32,7 +33,7 @@ export function validateResources(
 /** Names a control file by cgroup version. */
 const offers = (facts: HostFacts, v1: string, v2: string): boolean => facts.controlFiles.includes(facts.cgroupVersion === 2 ? v2 : v1);
 
-function validateMemory(r: Resources, facts: HostFacts, previous: Resources): string[] {
+function validateMemory(r: Resources, facts: HostFacts, previous: Resources | undefined): string[] {
   const warnings: string[] = [];
   const discard = (what: string, result: string): void => {
     warnings.push(`Your kernel does not support ${what} capabilities or the cgroup is not mounted. ${result}`);
@@ -50,8 +51,8 @@ function validateMemory(r: Resources, facts: HostFacts, previous: Resources): st
   }
   const limit = r.Memory ?? 0;
   const swap = r.MemorySwap ?? 0;
-  const limitInForce = limit || previous.Memory || 0;
-  const swapInForce = swap || previous.MemorySwap || 0;
+  const limitInForce = limit || previous?.Memory || 0;
+  const swapInForce = swap || previous?.MemorySwap || 0;
   if (limit > 0 && swapInForce > 0 && swapInForce < limit) {
     throw invalid(
       swap > 0
@@ -60,7 +61,7 @@ function validateMemory(r: Resources, facts: HostFacts, previous: Resources): st
     );
   }
   if (swap > 0 && limit === 0 && limitInForce > swap) throw invalid('Minimum memoryswap limit should be larger than memory limit, see usage');
-  if (limitInForce === 0 && swap > 0) throw invalid('You should always set the Memory limit when using Memoryswap limit, see usage');
+  if (limitInForce === 0 && swap > 0 && previous !== undefined) throw invalid('You should always set the Memory limit when using Memoryswap limit, see usage');
   const swappiness = r.MemorySwappiness ?? -1;
   if (swappiness !== -1) {
     if (swappiness < -1 || swappiness > 100) throw invalid(`Invalid value: ${swappiness}, valid memory swappiness range is 0-100`);

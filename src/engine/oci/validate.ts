@@ -30,7 +30,7 @@ export function validateCreate(
   parseCapabilities(hostConfig.CapAdd ?? [], facts, false);
   parseCapabilities(hostConfig.CapDrop ?? [], facts, true);
   warnings.push(...validateSecurity(hostConfig, facts));
-  warnings.push(...validateResources(hostConfig, facts));
+  warnings.push(...validateResources(hostConfig, facts, {}));
   validateSysctls(hostConfig);
   for (const rule of hostConfig.DeviceCgroupRules ?? []) parseDeviceRule(rule);
   const runtime = hostConfig.Runtime || defaults.defaultRuntime;
