@@ -155,7 +155,8 @@ export interface EventMessage {
   Actor?: EventActor | undefined;
   scope?: string | undefined;
   time?: number | undefined;
-  timeNano?: number | undefined;
+  /** Nanoseconds since the epoch: a bigint where it must be exact. */
+  timeNano?: number | bigint | undefined;
 }
 
 export interface ImagesDiskUsage {
