@@ -1,0 +1,370 @@
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { rfc3339Nano, type Clock } from '#base/clock.ts';
+import { conflict, EngineError, invalid, isErrno, messageOf, notFound } from '#base/errors.ts';
+import { newId } from '#base/ids.ts';
+import { KeyedLock } from '#base/keyed-lock.ts';
+import type { Log } from '#base/log.ts';
+import { mount } from '#host/kernel.ts';
+import type { Mounts } from '#host/mount.ts';
+import type { EmitEvent } from '#spec/event.ts';
+import { matchLabels, requireKnownFilters, type Filters } from '#spec/filters.ts';
+import type { ContainerId } from '#spec/ids.ts';
+import type { Volume, VolumeCreateRequest, VolumeListResponse, VolumesPruneResponse } from '#spec/wire/volume.ts';
+import { checkVolumeName } from './volume-names.ts';
+import { checkLocalOptions, localMount } from './volume-options.ts';
+import type { VolumeRecord, VolumeStore } from './volume-store.ts';
+
+const ANONYMOUS_LABEL = 'com.docker.volume.anonymous';
+const STAGING = '.filling';
+
+export interface VolumeRequest {
+  /** Absent: an anonymous volume with a name of its own. */
+  name: string | undefined;
+  driver: string;
+  driverOpts: Readonly<Record<string, string>>;
+  labels: Readonly<Record<string, string>>;
+}
+
+/** Puts content, with owners and modes of the folder itself, into an empty folder that becomes the volume. */
+export type VolumeFiller = (staging: string) => Promise<void>;
+
+export interface VolumesOptions {
+  store: VolumeStore;
+  /** `<layout>/volumes`. */
+  root: string;
+  mounts: Mounts;
+  /** Bytes of all files below a folder. */
+  measure: (path: string) => Promise<number>;
+  clock: Clock;
+  emit: EmitEvent;
+  log: Log;
+}
+
+/**
+ * Volumes of the `local` driver: `<root>/<name>/_data`. A volume is recorded before its folder is made and marked before
+ * its folder is removed, so that a crash at any point is finished by `recover`.
+ */
+export class Volumes {
+  readonly #options: VolumesOptions;
+  readonly #store: VolumeStore;
+  /** Mounting, filling and removing one volume exclude each other. */
+  readonly #lock = new KeyedLock();
+
+  constructor(options: VolumesOptions) {
+    this.#options = options;
+    this.#store = options.store;
+  }
+
+  /** The folder that containers see. */
+  dataPath(name: string): string {
+    return join(this.#options.root, name, '_data');
+  }
+
+  async list(filters: Filters): Promise<VolumeListResponse> {
+    requireKnownFilters(filters, ['dangling', 'driver', 'label', 'name']);
+    const dangling = filters.get('dangling')?.map(parseDangling);
+    const used = this.#store.userCounts();
+    const chosen = this.#records().filter(
+      (record) =>
+        (dangling?.includes(!used.has(record.name)) ?? true) &&
+        (filters.get('driver')?.includes(record.driver) ?? true) &&
+        (filters.get('name')?.some((part) => nameMatches(part, record.name)) ?? true) &&
+        matchLabels(filters.get('label'), record.labels),
+    );
+    return { Volumes: chosen.map((record) => this.#wire(record)), Warnings: [] };
+  }
+
+  async create(body: VolumeCreateRequest): Promise<Volume> {
+    return this.#wire(
+      this.ensure({
+        name: body.Name || undefined,
+        driver: body.Driver || 'local',
+        driverOpts: body.DriverOpts ?? {},
+        labels: body.Labels ?? {},
+      }),
+    );
+  }
+
+  async inspect(name: string): Promise<Volume> {
+    return this.#wire(this.#find(name));
+  }
+
+  /** `force` forgives a volume that is not there. */
+  async remove(name: string, options: { force: boolean }): Promise<void> {
+    const record = this.#store.get(name);
+    if (record === undefined || record.state === 'removing') {
+      if (options.force) return;
+      throw notFound(`get ${name}: no such volume`);
+    }
+    await this.#remove(record);
+  }
+
+  async prune(filters: Filters): Promise<VolumesPruneResponse> {
+    requireKnownFilters(filters, ['label', 'label!', 'all']);
+    const all = filters.get('all')?.some(parseAll) ?? false;
+    const used = this.#store.userCounts();
+    const chosen = this.#records().filter(
+      (record) =>
+        !used.has(record.name) &&
+        (all || record.anonymous) &&
+        matchLabels(filters.get('label'), record.labels) &&
+        !(filters.get('label!') ?? []).some((label) => matchLabels([label], record.labels)),
+    );
+    const deleted: string[] = [];
+    let reclaimed = 0;
+    for (const record of chosen) {
+      try {
+        const size = await this.#options.measure(this.dataPath(record.name)).catch(() => 0);
+        await this.#remove(record);
+        deleted.push(record.name);
+        reclaimed += size;
+      } catch (error) {
+        // A container took it meanwhile.
+        this.#options.log.warn('volume not pruned', { volume: record.name, error });
+      }
+    }
+    this.#options.emit({ type: 'volume', action: 'prune', id: '', attributes: { reclaimed: String(reclaimed) } });
+    return { VolumesDeleted: deleted.length > 0 ? deleted : null, SpaceReclaimed: reclaimed };
+  }
+
+  /** Every volume with its size and how many containers use it, for disk usage. */
+  async usage(): Promise<Volume[]> {
+    const used = this.#store.userCounts();
+    return Promise.all(
+      this.#records().map(async (record) => ({
+        ...this.#wire(record),
+        UsageData: {
+          Size: await this.#options.measure(this.dataPath(record.name)).catch(() => -1),
+          RefCount: used.get(record.name) ?? 0,
+        },
+      })),
+    );
+  }
+
+  /** The volume of that name, made when there is none. Options and labels of an existing one stay. */
+  ensure(request: VolumeRequest, container?: ContainerId): VolumeRecord {
+    const name = request.name ?? newId();
+    checkVolumeName(name);
+    if (request.driver !== 'local') {
+      throw notFound(`create ${name}: error looking up volume plugin ${request.driver}: plugin "${request.driver}" not found`);
+    }
+    checkOptions(name, request.driverOpts);
+    const record: VolumeRecord = {
+      name,
+      driver: request.driver,
+      createdAt: rfc3339Nano(BigInt(Math.floor(this.#options.clock.now() / 1000)) * 1_000_000_000n),
+      labels: { ...(request.name === undefined ? { [ANONYMOUS_LABEL]: '' } : {}), ...request.labels },
+      options: { ...request.driverOpts },
+      anonymous: request.name === undefined,
+      state: 'ready',
+    };
+    const made = this.#store.transaction(() => {
+      const existing = this.#store.get(name);
+      if (existing?.state === 'removing') throw conflict(`create ${name}: the volume is being removed`);
+      if (existing === undefined) this.#store.insert(record);
+      if (container !== undefined) this.#store.use(name, container);
+      return existing ?? record;
+    });
+    mkdirSync(this.dataPath(name), { recursive: true, mode: 0o755 });
+    if (made === record) this.#options.emit({ type: 'volume', action: 'create', id: name, attributes: { driver: record.driver } });
+    return made;
+  }
+
+  /** Notes that the container mounts a volume which exists already (from `--volumes-from`). */
+  use(name: string, container: ContainerId): void {
+    this.#store.transaction(() => {
+      this.#find(name);
+      this.#store.use(name, container);
+    });
+  }
+
+  /** Forgets the container, and removes its anonymous volumes that nobody else uses when asked to. */
+  async release(container: ContainerId, options: { removeAnonymous: boolean }): Promise<void> {
+    const names = this.#store.ofContainer(container);
+    this.#store.release(container);
+    for (const name of names) {
+      const record = this.#store.get(name);
+      if (!options.removeAnonymous || record?.anonymous !== true || this.#store.users(name).length > 0) continue;
+      try {
+        await this.#remove(record);
+      } catch (error) {
+        this.#options.log.warn('anonymous volume not removed', { volume: name, error });
+      }
+    }
+  }
+
+  /**
+   * Before the container starts: mounts what lies behind volumes with options, and fills those that are empty and have a
+   * filler. Idempotent. A fill is staged beside the data and appears only when whole; a crash in between leaves nothing.
+   */
+  async activate(container: ContainerId, fillers: ReadonlyMap<string, VolumeFiller>): Promise<void> {
+    const names = this.#store.ofContainer(container);
+    if (names.length === 0) return;
+    this.#store.setActive(container, true);
+    try {
+      for (const name of names) await this.#lock.run(name, () => this.#activateOne(name, fillers.get(name)));
+    } catch (error) {
+      await this.deactivate(container);
+      throw error;
+    }
+  }
+
+  /** After the container ended: unmounts volumes with options that no other running container uses. Idempotent. */
+  async deactivate(container: ContainerId): Promise<void> {
+    this.#store.setActive(container, false);
+    for (const name of this.#store.ofContainer(container)) {
+      await this.#lock.run(name, () => this.#unmountIfIdle(name));
+    }
+  }
+
+  /** At start: forgets containers that are gone, unmounts what none runs on, finishes removals. */
+  async recover(containers: { known: ReadonlySet<ContainerId>; running: ReadonlySet<ContainerId> }): Promise<void> {
+    for (const id of this.#store.containers()) {
+      if (!containers.known.has(id)) this.#store.release(id);
+      else this.#store.setActive(id, containers.running.has(id));
+    }
+    for (const record of this.#store.all()) {
+      if (record.state === 'removing') await this.#erase(record.name);
+      else this.#unmountIfIdle(record.name);
+    }
+  }
+
+  async #activateOne(name: string, filler: VolumeFiller | undefined): Promise<void> {
+    const record = this.#find(name);
+    const path = this.dataPath(name);
+    mkdirSync(path, { recursive: true, mode: 0o755 });
+    const mounted = Object.keys(record.options).length > 0;
+    if (mounted) await this.#mount(record, path);
+    // Staged on the same file system as the data, so that renames place it.
+    const staging = mounted ? join(path, STAGING) : join(this.#options.root, name, STAGING);
+    if (record.state === 'staged') this.#place(name, staging, path);
+    else if (filler !== undefined && isEmptyFolder(path)) {
+      await rm(staging, { recursive: true, force: true });
+      mkdirSync(staging, { mode: 0o755 });
+      await filler(staging);
+      this.#store.setState(name, 'staged');
+      this.#place(name, staging, path);
+    }
+  }
+
+  /** Moves what a fill staged into the volume; after a crash it goes on where it was. Never replaces what is there. */
+  #place(name: string, staging: string, path: string): void {
+    if (existsSync(staging)) {
+      const { uid, gid, mode } = lstatSync(staging);
+      chownSync(path, uid, gid);
+      chmodSync(path, mode & 0o7777);
+      for (const entry of readdirSync(staging)) {
+        const target = join(path, entry);
+        if (lstatSync(target, { throwIfNoEntry: false }) === undefined) renameSync(join(staging, entry), target);
+      }
+      rmSync(staging, { recursive: true, force: true });
+    }
+    this.#store.setState(name, 'ready');
+  }
+
+  async #mount(record: VolumeRecord, path: string): Promise<void> {
+    if (this.#options.mounts.list(path).some(({ target }) => target === path)) return;
+    const { source, type, flags, data } = await localMount(record.options);
+    try {
+      mount(source, path, type, flags, data);
+    } catch (error) {
+      const why = isErrno(error, 'ENOENT') ? 'no such file or directory' : messageOf(error);
+      throw new EngineError('invalid_argument', `failed to mount local volume: mount ${source}:${path}, data: ${data}: ${why}`, { cause: error });
+    }
+  }
+
+  #unmountIfIdle(name: string): void {
+    const record = this.#store.get(name);
+    if (record === undefined || Object.keys(record.options).length === 0 || this.#store.activeUsers(name) > 0) return;
+    while (this.#options.mounts.list(this.dataPath(name)).length > 0 && this.#options.mounts.unmount(this.dataPath(name)));
+  }
+
+  async #remove(record: VolumeRecord): Promise<void> {
+    await this.#lock.run(record.name, async () => {
+      this.#store.transaction(() => {
+        const users = this.#store.users(record.name);
+        if (users.length > 0) throw conflict(`remove ${record.name}: volume is in use - [${users.join(', ')}]`);
+        this.#store.setState(record.name, 'removing');
+      });
+      await this.#erase(record.name);
+    });
+    this.#options.emit({ type: 'volume', action: 'destroy', id: record.name, attributes: { driver: record.driver } });
+  }
+
+  async #erase(name: string): Promise<void> {
+    this.#unmountIfIdle(name);
+    if (this.#options.mounts.list(this.dataPath(name)).length > 0) {
+      throw new EngineError('internal', `remove ${name}: the volume is still mounted`);
+    }
+    await rm(join(this.#options.root, name), { recursive: true, force: true });
+    this.#store.remove(name);
+  }
+
+  #records(): VolumeRecord[] {
+    return this.#store.all().filter((record) => record.state !== 'removing');
+  }
+
+  #find(name: string): VolumeRecord {
+    const record = this.#store.get(name);
+    if (record === undefined || record.state === 'removing') throw notFound(`get ${name}: no such volume`);
+    return record;
+  }
+
+  #wire(record: VolumeRecord): Volume {
+    return {
+      CreatedAt: record.createdAt,
+      Driver: record.driver,
+      Labels: record.labels,
+      Mountpoint: this.dataPath(record.name),
+      Name: record.name,
+      Options: record.options,
+      Scope: 'local',
+    };
+  }
+}
+
+function checkOptions(name: string, options: Readonly<Record<string, string>>): void {
+  try {
+    checkLocalOptions(options);
+  } catch (error) {
+    throw new EngineError('invalid_argument', `create ${name}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function isEmptyFolder(path: string): boolean {
+  return readdirSync(path).every((entry) => entry === STAGING || entry === 'lost+found');
+}
+
+/** As a regular expression when it is one, as Docker does, else as plain text. */
+function nameMatches(part: string, name: string): boolean {
+  return name.includes(part) || globMatches(part, name);
+}
+
+/** Anchors and `.*` cover what people write; a full expression from outside could take exponential time. */
+function globMatches(pattern: string, name: string): boolean {
+  const anchoredStart = pattern.startsWith('^');
+  const anchoredEnd = pattern.endsWith('$');
+  const parts = pattern.slice(anchoredStart ? 1 : 0, anchoredEnd ? -1 : undefined).split('.*');
+  let from = 0;
+  for (const [index, part] of parts.entries()) {
+    const last = index === parts.length - 1;
+    const found = index === 0 && anchoredStart ? (name.startsWith(part) ? 0 : -1) : last && anchoredEnd ? name.length - part.length : name.indexOf(part, from);
+    if (found < from || name.slice(found, found + part.length) !== part) return false;
+    from = found + part.length;
+  }
+  return !anchoredEnd || from === name.length;
+}
+
+function parseDangling(value: string): boolean {
+  if (['true', '1'].includes(value)) return true;
+  if (['false', '0'].includes(value)) return false;
+  throw invalid(`invalid filter 'dangling=[${value}]'`);
+}
+
+function parseAll(value: string): boolean {
+  if (['true', '1', 't', 'T', 'TRUE', 'True'].includes(value)) return true;
+  if (['false', '0', 'f', 'F', 'FALSE', 'False'].includes(value)) return false;
+  throw invalid(`invalid filter 'all=[${value}]'`);
+}
