@@ -6,6 +6,7 @@ import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isErrno } from '#base/errors.ts';
 import { CLONE, MNT, mount, MS, setns, umount, unshare } from './kernel.ts';
+import { errnoError } from './libc.ts';
 import { NetlinkSocket, type Request } from './netlink.ts';
 import { addAddress, addBridge, addVeth, defaultRoute, findLink, setLink } from './rtnetlink.ts';
 
@@ -158,7 +159,7 @@ export class NamespaceRoom implements Disposable {
     const known = this.#bridges.get(name);
     if (known !== undefined) return known;
     const link = findLink(this.host, name);
-    if (link === undefined) throw new Error(`the bridge ${name} is not there`);
+    if (link === undefined) throw errnoError(19, 'find the bridge', name);
     this.#bridges.set(name, link.index);
     return link.index;
   }
@@ -167,7 +168,6 @@ export class NamespaceRoom implements Disposable {
   forgetBridges(): void {
     this.#bridges.clear();
   }
-
 
   [Symbol.dispose](): void {
     this.host[Symbol.dispose]();

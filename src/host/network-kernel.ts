@@ -11,26 +11,35 @@ export interface NetworkSight {
   routes: Route[];
 }
 
+/** The rules' generation before and after an operation: another `before` than expected means that others changed rules. */
+export interface RulesChange {
+  before: number;
+  after: number;
+}
+
 /** The operations, each carried out whole and in the order of the calls. All are idempotent except `make` and `plug`. */
 export interface NetworkOperations {
   observe(): NetworkSight;
   ensureBridge(plan: BridgePlan): void;
   /** Turns on the routing of IPv4 between interfaces, for the whole machine. */
   enableForwarding(): void;
-  /** Makes a namespace with its interfaces, then adds firewall elements; undoes the former when anything fails. */
-  make(plan: NamespacePlan, rules: string): void;
+  /** Makes a namespace with its interfaces, then applies firewall rules; undoes the former when anything fails. */
+  make(plan: NamespacePlan, rules: string): RulesChange;
   /** Adds an interface to a namespace in use; undone when it fails. */
   plug(path: string, item: InterfacePlan, gateway: string | undefined): void;
   route(path: string, gateway: string, name: string): void;
-  /** Takes away the namespace's file; the kernel then ends the namespace and its links. */
-  remove(path: string): void;
+  /**
+   * Applies firewall rules, then takes away the namespace's file; the kernel ends the namespace and its links soon after,
+   * once no process is in it. Rules that nft refuses are told in `refused`; the namespace is removed all the same.
+   */
+  remove(path: string, rules: string): RulesChange & { refused: string | undefined };
   /** Missing ones are fine. Each takes the kernel up to 50 ms. */
   deleteLinks(names: readonly string[]): void;
   /** One nft transaction. */
-  applyRules(ruleset: string): void;
+  applyRules(ruleset: string): RulesChange;
   /** JSON of nft, undefined when there is no such thing. */
   listRules(what: string): unknown;
-  /** Changes with every change of any rule on the machine. */
+  /** A number that changes with every change of any rule on the machine. */
   rulesGeneration(): number;
 }
 

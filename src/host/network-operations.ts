@@ -1,5 +1,6 @@
+import { messageOf } from '#base/errors.ts';
 import { NamespaceRoom } from './netns.ts';
-import type { NetworkOperations } from './network-kernel.ts';
+import type { NetworkOperations, RulesChange } from './network-kernel.ts';
 import { openNetfilterSocket, openNft, rulesetGeneration, type Nft } from './nft.ts';
 import type { NetlinkSocket } from './netlink.ts';
 import { deleteLink, listAddresses, listLinks, listRoutes } from './rtnetlink.ts';
@@ -14,6 +15,13 @@ export function openNetworkOperations(): NetworkOperations {
     room.forgetBridges();
     for (const name of names) room.host.execute([deleteLink(name)]);
   };
+  const generation = (): number => rulesetGeneration((netfilter ??= openNetfilterSocket()));
+  const applyRules = (ruleset: string): RulesChange => {
+    const before = generation();
+    if (ruleset === '') return { before, after: before };
+    rules().run(ruleset);
+    return { before, after: generation() };
+  };
   return {
     observe: () => ({ links: listLinks(room.host), addresses: listAddresses(room.host), routes: listRoutes(room.host) }),
     ensureBridge: (plan) => room.ensureBridge(plan),
@@ -21,7 +29,7 @@ export function openNetworkOperations(): NetworkOperations {
     make(plan, ruleset) {
       try {
         room.make(plan);
-        if (ruleset !== '') rules().run(ruleset);
+        return applyRules(ruleset);
       } catch (error) {
         room.remove(plan.path);
         deleteLinks(plan.interfaces.map(({ veth }) => veth));
@@ -37,10 +45,20 @@ export function openNetworkOperations(): NetworkOperations {
       }
     },
     route: (path, gateway, name) => room.route(path, gateway, name),
-    remove: (path) => room.remove(path),
+    remove(path, ruleset) {
+      let change: RulesChange & { refused: string | undefined };
+      try {
+        change = { ...applyRules(ruleset), refused: undefined };
+      } catch (error) {
+        const now = generation();
+        change = { before: now, after: now, refused: messageOf(error) };
+      }
+      room.remove(path);
+      return change;
+    },
     deleteLinks,
-    applyRules: (ruleset) => rules().run(ruleset),
+    applyRules,
     listRules: (what) => rules().list(what),
-    rulesGeneration: () => rulesetGeneration((netfilter ??= openNetfilterSocket())),
+    rulesGeneration: generation,
   };
 }
