@@ -111,9 +111,10 @@ export function createJail(options: { threads?: number; idleMs?: number } = {}):
           while (credits === 0 && !over && died === undefined) await new Promise<void>((resolve) => (creditWake = resolve));
           if (over || died !== undefined) return;
           for (let start = 0; start < chunk.length; start += PIECE) {
-            const piece = chunk.slice(start, start + PIECE);
+            // A copy of its own memory: it moves to the other thread, and Buffers share theirs.
+            const piece = new Uint8Array(chunk.subarray(start, start + PIECE));
             credits--;
-            post({ type: 'chunk', data: piece }, [piece.buffer as ArrayBuffer]);
+            post({ type: 'chunk', data: piece }, [piece.buffer]);
           }
         }
         post({ type: 'end' });

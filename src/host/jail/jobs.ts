@@ -1,13 +1,14 @@
 /** The jobs of a jailed worker, each run to its end on the thread that is inside the root. */
-import { closeSync, constants, fsyncSync, openSync, statSync } from 'node:fs';
+import { closeSync, constants, openSync, statSync } from 'node:fs';
 import { EngineError, invalid, notFound } from '#base/errors.ts';
 import { toText } from '#spec/tar/header.ts';
 import { defaultTarLimits, TarReader } from '#spec/tar/reader.ts';
 import { adoptFolders, findChanges, measure } from './changes.ts';
 import { enter } from './enter.ts';
-import type { Job, JobResults, PackJob, StatJob, UnpackJob } from './protocol.ts';
+import type { Job, JobResults, PackJob, SpoolJob, StatJob, UnpackJob, UnpackLimits } from './protocol.ts';
 import { look, resolvePath } from './resolve.ts';
 import { countedHash, inflated, readPieces, tap, writeAll } from './source.ts';
+import { Spool } from './spool.ts';
 import { fsPath } from './syscalls.ts';
 import { packTree } from './tree-reader.ts';
 import { TreeWriter } from './tree-writer.ts';
@@ -25,6 +26,8 @@ export async function runJob(job: Job, streams: JobStreams): Promise<JobResults[
   switch (job.kind) {
     case 'unpack':
       return unpack(job, streams);
+    case 'spool':
+      return spool(job, streams);
     case 'pack':
       return pack(job, streams);
     case 'adopt':
@@ -51,17 +54,12 @@ async function unpack(job: UnpackJob, streams: JobStreams): Promise<JobResults['
     if (job.folder !== '/') requireFolder(job.folder);
     const reader = new TarReader(writer, { ...defaultTarLimits, entries: job.limits.entries });
     const { compression, chunks } = await inflated(tap(file === undefined ? streams.input() : readPieces(file), raw, keep));
-    let size = 0;
-    for await (const chunk of chunks) {
-      streams.check();
-      size += chunk.length;
-      if (size > job.limits.inflated) throw invalid(`the archive is refused: more than ${job.limits.inflated} bytes when decompressed`);
+    await drain(chunks, job.limits, streams, (chunk) => {
       if (compression !== 'none') plain.add(chunk);
       reader.write(chunk);
-    }
+    });
     reader.end();
     writer.finish();
-    if (keep !== undefined) fsyncSync(keep);
     const before = raw.result();
     const after = compression === 'none' ? before : plain.result();
     return {
@@ -73,11 +71,35 @@ async function unpack(job: UnpackJob, streams: JobStreams): Promise<JobResults['
       contentSize: writer.contentSize,
       entries: writer.entries,
       implied: writer.implied,
-      members: writer.members,
     };
   } finally {
     writer.abandon();
     for (const fd of [keep, file]) if (fd !== undefined) closeSync(fd);
+  }
+}
+
+async function drain(chunks: AsyncIterable<Buffer>, limits: UnpackLimits, streams: JobStreams, take: (chunk: Buffer) => void): Promise<void> {
+  let size = 0;
+  for await (const chunk of chunks) {
+    streams.check();
+    size += chunk.length;
+    if (size > limits.inflated) throw invalid(`the archive is refused: more than ${limits.inflated} bytes when decompressed`);
+    take(chunk);
+  }
+}
+
+async function spool(job: SpoolJob, streams: JobStreams): Promise<JobResults['spool']> {
+  const file = job.source.kind === 'file' ? openSync(job.source.path, O_RDONLY) : undefined;
+  const writer = new Spool(job.into);
+  try {
+    const reader = new TarReader(writer, { ...defaultTarLimits, entries: job.limits.entries });
+    const { chunks } = await inflated(file === undefined ? streams.input() : readPieces(file));
+    await drain(chunks, job.limits, streams, (chunk) => reader.write(chunk));
+    reader.end();
+    return writer.members;
+  } finally {
+    writer.abandon();
+    if (file !== undefined) closeSync(file);
   }
 }
 
@@ -102,7 +124,6 @@ async function pack(job: PackJob, streams: JobStreams): Promise<JobResults['pack
         await new Promise((resolve) => setImmediate(resolve));
       }
     }
-    if (into !== undefined) fsyncSync(into);
     return { ...hash.result(), ...totals };
   } finally {
     if (into !== undefined) closeSync(into);

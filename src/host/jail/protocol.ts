@@ -33,10 +33,8 @@ export interface UnpackJob {
   noOverwriteDirNonDir: boolean;
   /** Gives everything this owner instead of the archive's. */
   owner: { uid: number; gid: number } | undefined;
-  /** Copy the bytes as they came into this new file of the host, synced. */
+  /** Copy the bytes as they came into this new file of the host. */
   keep: string | undefined;
-  /** Report digest and size of every regular file. */
-  hashMembers: boolean;
   limits: UnpackLimits;
 }
 
@@ -54,13 +52,23 @@ export interface UnpackResult {
   /** Of the tar itself: a layer's diff id. */
   inflatedDigest: Digest;
   inflatedSize: number;
-  /** Sum of the members' sizes, which Docker calls the size of a layer. */
+  /** Sum of the sizes of files and symlinks, which Docker calls the size of a layer. */
   contentSize: number;
   entries: number;
   /** Folders that the archive did not name although members lie in them; they got mode 0755 and root. */
   implied: ByteString[];
-  members: { name: ByteString; digest: Digest; size: number }[];
 }
+
+/** Lays an image archive's files down flat in `into` (see `Spool`). Runs outside any root: no name of it is used. */
+export interface SpoolJob {
+  kind: 'spool';
+  into: string;
+  source: ByteSource;
+  limits: UnpackLimits;
+}
+
+/** `file` is the name below `into`; links point at other members. */
+export type SpooledMember = { kind: 'file'; file: string; digest: Digest; size: number } | { kind: 'link'; target: ByteString };
 
 export interface PackJob {
   kind: 'pack';
@@ -73,7 +81,7 @@ export interface PackJob {
   whiteouts: 'overlay' | 'userxattr' | 'keep';
   /** Leave out what lies below these (paths inside the root). */
   exclude: ByteString[];
-  /** Write into this new file of the host (synced) instead of streaming. */
+  /** Write into this new file of the host instead of streaming. */
   into: string | undefined;
 }
 
@@ -139,6 +147,7 @@ export interface MeasureJob {
 
 export interface JobResults {
   unpack: UnpackResult;
+  spool: Map<ByteString, SpooledMember>;
   pack: PackResult;
   adopt: undefined;
   stat: StatResult;
@@ -146,7 +155,7 @@ export interface JobResults {
   measure: number;
 }
 
-export type Job = UnpackJob | PackJob | AdoptJob | StatJob | ChangesJob | MeasureJob;
+export type Job = UnpackJob | SpoolJob | PackJob | AdoptJob | StatJob | ChangesJob | MeasureJob;
 
 export type ToWorker =
   | { type: 'job'; job: Job }

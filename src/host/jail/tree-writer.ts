@@ -6,7 +6,6 @@ import type { ByteString, TarEntry, TarTime } from '#spec/tar/header.ts';
 import type { TarHandler } from '#spec/tar/reader.ts';
 import type { UnpackJob } from './protocol.ts';
 import { fsPath, makeNode, setFileTimes, setTimes, setXattr } from './syscalls.ts';
-import { countedHash, type CountedHash, type Tally } from './source.ts';
 
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
@@ -19,10 +18,9 @@ interface OpenFile {
   /** Sparse files: the region being filled and how far. */
   region: number;
   position: number;
-  hash: CountedHash | undefined;
 }
 
-type Options = Pick<UnpackJob, 'folder' | 'whiteouts' | 'noOverwriteDirNonDir' | 'owner' | 'hashMembers'>;
+type Options = Pick<UnpackJob, 'folder' | 'whiteouts' | 'noOverwriteDirNonDir' | 'owner'>;
 
 /**
  * Makes the members of an archive below a folder of the thread's root. Owners, modes, times and xattrs come out exactly
@@ -30,7 +28,6 @@ type Options = Pick<UnpackJob, 'folder' | 'whiteouts' | 'noOverwriteDirNonDir' |
  */
 export class TreeWriter implements TarHandler {
   readonly implied: ByteString[] = [];
-  readonly members: ({ name: ByteString } & Tally)[] = [];
   contentSize = 0;
   entries = 0;
   readonly #options: Options;
@@ -49,7 +46,7 @@ export class TreeWriter implements TarHandler {
 
   entry(entry: TarEntry): void {
     this.entries++;
-    this.contentSize += entry.type === 'file' ? entry.size : 0;
+    this.contentSize += entry.type === 'file' ? entry.size : entry.type === 'symlink' ? entry.linkName.length : 0;
     const name = cleanName(entry.name);
     try {
       this.#make(name, entry);
@@ -62,7 +59,6 @@ export class TreeWriter implements TarHandler {
     const file = this.#file;
     if (file === undefined) return;
     try {
-      file.hash?.add(chunk);
       if (file.entry.sparse !== undefined) this.#writeSparse(file, chunk);
       else for (let offset = 0; offset < chunk.length; ) offset += writeSync(file.fd, chunk, offset);
     } catch (error) {
@@ -87,7 +83,6 @@ export class TreeWriter implements TarHandler {
     } finally {
       closeSync(fd);
     }
-    if (file.hash) this.members.push({ name: path.slice(this.#base.length + 1), ...file.hash.result() });
   }
 
   /** Sets the times of folders, which their content had changed. */
@@ -162,7 +157,7 @@ export class TreeWriter implements TarHandler {
   #openFile(path: ByteString, entry: TarEntry): void {
     let fd = -1;
     this.#replacing(path, () => (fd = openSync(fsPath(path), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)));
-    this.#file = { fd, path, entry, position: 0, region: 0, hash: this.#options.hashMembers ? countedHash() : undefined };
+    this.#file = { fd, path, entry, position: 0, region: 0 };
   }
 
   #writeSparse(file: OpenFile, chunk: Buffer): void {

@@ -1,0 +1,71 @@
+import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { open, readdir, rm } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { notFound, isErrno } from '#base/errors.ts';
+import { digestHex, sha256Digest, isDigest, type Digest } from '#spec/digest.ts';
+import type { Layout } from '#host/layout.ts';
+
+/**
+ * Files named by their sha256. A blob exists only whole and verified: bytes are written to a temporary file, synced,
+ * checked, and renamed into place. A crash leaves at most a temporary file, which the next start removes.
+ */
+export interface BlobStore {
+  path(digest: Digest): string;
+  has(digest: Digest): boolean;
+  /** Bytes. not_found when there is no such blob. */
+  size(digest: Digest): number;
+  read(digest: Digest): AsyncIterable<Uint8Array>;
+  /** A name for a new temporary file or folder on the same file system. */
+  temporary(): string;
+  /** Takes over a complete file whose digest the caller computed while writing it; syncs it first. */
+  adopt(file: string, digest: Digest): Promise<void>;
+  remove(digest: Digest): Promise<void>;
+  list(): Promise<Digest[]>;
+}
+
+export function createBlobStore(layout: Pick<Layout, 'blobs' | 'tmp'>): BlobStore {
+  mkdirSync(layout.blobs, { recursive: true, mode: 0o700 });
+  mkdirSync(layout.tmp, { recursive: true, mode: 0o700 });
+  const path = (digest: Digest): string => join(layout.blobs, digestHex(digest));
+  const stats = (digest: Digest): ReturnType<typeof statSync> => statSync(path(digest), { throwIfNoEntry: false });
+  return {
+    path,
+    has: (digest) => stats(digest) !== undefined,
+    size(digest) {
+      const found = stats(digest);
+      if (found === undefined) throw notFound(`blob ${digest} is missing from the store`);
+      return Number(found.size);
+    },
+    read: (digest) => createReadStream(path(digest), { highWaterMark: 1 << 18 }),
+    temporary: () => join(layout.tmp, `image-${randomUUID()}`),
+    async adopt(file, digest) {
+      if (stats(digest) !== undefined) {
+        rmSync(file);
+        return;
+      }
+      await sync(file);
+      renameSync(file, path(digest));
+      await sync(layout.blobs);
+    },
+    remove: (digest) => rm(path(digest), { force: true }),
+    async list() {
+      try {
+        return (await readdir(layout.blobs)).map((name) => `sha256:${name}`).filter(isDigest).map((text) => sha256Digest(digestHex(text)));
+      } catch (error) {
+        if (isErrno(error, 'ENOENT')) return [];
+        throw error;
+      }
+    },
+  };
+}
+
+async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

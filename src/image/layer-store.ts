@@ -1,0 +1,253 @@
+import { mkdirSync, renameSync, statfsSync, readdirSync } from 'node:fs';
+import { link, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError, invalid, isErrno } from '#base/errors.ts';
+import { KeyedLock } from '#base/keyed-lock.ts';
+import { digestHex, type Digest } from '#spec/digest.ts';
+import type { Database } from '#host/database.ts';
+import type { Jail, UnpackResult } from '#host/jail.ts';
+import type { Layout } from '#host/layout.ts';
+import type { BlobStore } from './blob-store.ts';
+import { chainIds } from './documents.ts';
+
+export interface Layer {
+  chainId: Digest;
+  diffId: Digest;
+  /** Sum of the sizes of its files, as Docker counts. */
+  size: number;
+  /** The bytes it came as. */
+  blob: Digest;
+  blobSize: number;
+  compression: 'none' | 'gzip' | 'zstd';
+}
+
+/** An archive that was unpacked but is not named yet. Nobody else knows its folder. */
+export interface PendingLayer {
+  folder: string;
+  /** The bytes as they came. */
+  blobFile: string;
+  unpacked: UnpackResult;
+}
+
+/** Where a layer's bytes come from. A file (on the store's file system) is linked into the store when `digest` is right. */
+export type LayerSource = { kind: 'file'; path: string; digest: Digest } | { kind: 'stream'; chunks: AsyncIterable<Uint8Array> };
+
+/**
+ * Unpacked layers: `layers/<chain id>/diff`, overlayfs lower folders, shared by all images that begin alike. A layer is
+ * unpacked beside, completed, renamed into place and recorded last: what has no record is garbage of a crash.
+ */
+export interface LayerStore {
+  get(chainId: Digest): Layer | undefined;
+  folder(chainId: Digest): string;
+  unpack(source: LayerSource): Promise<PendingLayer>;
+  /** Puts one pending layer on top of `below` (chain ids, lowest first). Returns what is stored under that name. */
+  place(pending: PendingLayer, below: readonly Digest[]): Promise<Layer>;
+  /** Makes sure that all layers of a stack exist; missing ones unpack side by side. Lowest first. */
+  ensure(diffIds: readonly Digest[], sources: readonly LayerSource[]): Promise<Layer[]>;
+  discard(pending: PendingLayer): Promise<void>;
+  /** Layers in use by work that has no record yet; the collector spares them until disposed. */
+  protect(chains: readonly Digest[]): Disposable;
+  /** Removes layers that no image stacks and blobs that no layer needs. Returns the bytes freed. */
+  collect(): Promise<{ freed: number; layers: Digest[] }>;
+  /** Once, before anything else: removes what a crash left behind. */
+  sweep(): Promise<void>;
+}
+
+/** A layer may inflate to this much, and never into the file system's last reserve. */
+const MAX_INFLATED = 256 * 2 ** 30;
+const RESERVE = 64 * 2 ** 20;
+
+/** Naming and collecting take turns, so that a blob is not removed while a new layer counts on it. */
+const STORE = 'store';
+
+export function createLayerStore(options: { layout: Layout; db: Database; jail: Jail; blobs: BlobStore; rootless: boolean }): LayerStore {
+  const { layout, db, jail, blobs } = options;
+  mkdirSync(layout.layers, { recursive: true, mode: 0o700 });
+  const lock = new KeyedLock();
+  const inUse = new Map<Digest, number>();
+  const select = db.handle.prepare('SELECT * FROM image_layer WHERE chain_id = ?');
+  const insert = db.handle.prepare('INSERT INTO image_layer VALUES (?, ?, ?, ?, ?, ?)');
+  const home = (chainId: Digest): string => join(layout.layers, digestHex(chainId));
+  const folder = (chainId: Digest): string => join(home(chainId), 'diff');
+  const whiteouts = options.rootless ? 'userxattr' : 'overlay';
+
+  const get = (chainId: Digest): Layer | undefined => {
+    const row = select.get(chainId);
+    return row === undefined ? undefined : toLayer(row);
+  };
+
+  const unpack = async (source: LayerSource): Promise<PendingLayer> => {
+    const target = blobs.temporary();
+    const blobFile = `${target}.blob`;
+    try {
+      mkdirSync(join(target, 'diff'), { recursive: true, mode: 0o755 });
+      const room = statfsSync(layout.layers);
+      const unpacked = await jail.run<'unpack'>(
+        {
+          kind: 'unpack',
+          root: { kind: 'folder', path: join(target, 'diff') },
+          folder: '/',
+          source: source.kind === 'stream' ? { kind: 'stream' } : { kind: 'file', path: source.path },
+          whiteouts,
+          noOverwriteDirNonDir: false,
+          owner: undefined,
+          keep: source.kind === 'stream' ? blobFile : undefined,
+          limits: { inflated: Math.min(MAX_INFLATED, Math.max(0, room.bavail * room.bsize - RESERVE)), entries: 5_000_000 },
+        },
+        source.kind === 'stream' ? source.chunks : undefined,
+      );
+      if (source.kind === 'file') {
+        if (unpacked.digest !== source.digest) {
+          throw invalid(`a layer is damaged: its bytes have the digest ${unpacked.digest}, expected ${source.digest}`);
+        }
+        await link(source.path, blobFile);
+      }
+      return { folder: target, blobFile, unpacked };
+    } catch (error) {
+      await removeAll(target, blobFile);
+      throw error;
+    }
+  };
+
+  const discard = (pending: PendingLayer): Promise<void> => removeAll(pending.folder, pending.blobFile);
+
+  const place = async (pending: PendingLayer, below: readonly Digest[]): Promise<Layer> => {
+    const { unpacked } = pending;
+    const diffIds = below.length === 0 ? [] : below.map((chain) => requireLayer(chain).diffId);
+    const chainId = chainIds([...diffIds, unpacked.inflatedDigest]).at(-1) as Digest;
+    return lock.run(STORE, async () => {
+      const there = get(chainId);
+      if (there !== undefined) {
+        await discard(pending);
+        return there;
+      }
+      if (unpacked.implied.length > 0 && below.length > 0) {
+        await jail.run<'adopt'>({
+          kind: 'adopt',
+          layer: join(pending.folder, 'diff'),
+          lower: below.toReversed().map(folder),
+          folders: unpacked.implied,
+        });
+      }
+      await blobs.adopt(pending.blobFile, unpacked.digest);
+      // A folder without a record is what a crash left between the two steps below.
+      await rm(home(chainId), { recursive: true, force: true });
+      renameSync(pending.folder, home(chainId));
+      const layer: Layer = {
+        chainId,
+        diffId: unpacked.inflatedDigest,
+        size: unpacked.contentSize,
+        blob: unpacked.digest,
+        blobSize: unpacked.size,
+        compression: unpacked.compression,
+      };
+      insert.run(chainId, layer.diffId, layer.size, layer.blob, layer.blobSize, layer.compression);
+      return layer;
+    });
+  };
+
+  const requireLayer = (chainId: Digest): Layer => {
+    const layer = get(chainId);
+    if (layer === undefined) throw new EngineError('internal', `layer ${chainId} is missing from the store`);
+    return layer;
+  };
+
+  return {
+    get,
+    folder,
+    unpack,
+    discard,
+    place,
+    async ensure(diffIds, sources) {
+      const chains = chainIds(diffIds);
+      const missing = chains.map((chain) => get(chain) === undefined);
+      const unpacking = sources.map((source, index) => (missing[index] === true ? unpack(source) : undefined));
+      const settled = await Promise.allSettled(unpacking);
+      const left = new Set(settled.flatMap((item) => (item.status === 'fulfilled' && item.value ? [item.value] : [])));
+      try {
+        const layers: Layer[] = [];
+        for (const [index, chain] of chains.entries()) {
+          const item = settled[index];
+          if (item?.status === 'rejected') throw item.reason;
+          const pending = item?.value;
+          if (pending === undefined) {
+            layers.push(requireLayer(chain));
+            continue;
+          }
+          if (pending.unpacked.inflatedDigest !== diffIds[index]) {
+            throw invalid(`invalid diffID for layer ${index}: expected ${JSON.stringify(diffIds[index])}, got ${JSON.stringify(pending.unpacked.inflatedDigest)}`);
+          }
+          left.delete(pending);
+          layers.push(await place(pending, chains.slice(0, index)));
+        }
+        return layers;
+      } finally {
+        await Promise.all([...left].map(discard));
+      }
+    },
+    protect(chains) {
+      for (const chain of chains) inUse.set(chain, (inUse.get(chain) ?? 0) + 1);
+      return {
+        [Symbol.dispose]: () => {
+          for (const chain of chains) {
+            const count = (inUse.get(chain) ?? 1) - 1;
+            if (count > 0) inUse.set(chain, count);
+            else inUse.delete(chain);
+          }
+        },
+      };
+    },
+    collect: () => lock.run(STORE, async () => {
+      const rows = db.handle
+        .prepare('SELECT * FROM image_layer WHERE NOT EXISTS (SELECT 1 FROM image_stack WHERE image_stack.chain_id = image_layer.chain_id)')
+        .all()
+        .map(toLayer)
+        .filter((layer) => !inUse.has(layer.chainId));
+      const doomed: string[] = [];
+      const doomedBlobs: Digest[] = [];
+      const drop = db.handle.prepare('DELETE FROM image_layer WHERE chain_id = ?');
+      const shares = db.handle.prepare('SELECT 1 FROM image_layer WHERE blob = ?');
+      let freed = 0;
+      db.transaction(() => {
+        for (const layer of rows) {
+          drop.run(layer.chainId);
+          freed += layer.size;
+          if (shares.get(layer.blob) === undefined) doomedBlobs.push(layer.blob);
+        }
+      });
+      for (const layer of rows) {
+        const grave = blobs.temporary();
+        try {
+          renameSync(home(layer.chainId), grave);
+          doomed.push(grave);
+        } catch (error) {
+          if (!isErrno(error, 'ENOENT')) throw error;
+        }
+      }
+      await Promise.all([...doomedBlobs.map((blob) => blobs.remove(blob)), removeAll(...doomed)]);
+      return { freed, layers: rows.map((layer) => layer.chainId) };
+    }),
+    async sweep() {
+      const known = new Set(db.handle.prepare('SELECT chain_id, blob FROM image_layer').all().flatMap((row) => [row['chain_id'], row['blob']]));
+      const strays = readdirSync(layout.layers).filter((name) => !known.has(`sha256:${name}`)).map((name) => join(layout.layers, name));
+      const temporary = readdirSync(layout.tmp).filter((name) => name.startsWith('image-')).map((name) => join(layout.tmp, name));
+      const orphans = (await blobs.list()).filter((digest) => !known.has(digest));
+      await Promise.all([removeAll(...strays, ...temporary), ...orphans.map((digest) => blobs.remove(digest))]);
+    },
+  };
+}
+
+async function removeAll(...paths: string[]): Promise<void> {
+  await Promise.all(paths.map((path) => rm(path, { recursive: true, force: true })));
+}
+
+function toLayer(row: Record<string, unknown>): Layer {
+  return {
+    chainId: row['chain_id'] as Digest,
+    diffId: row['diff_id'] as Digest,
+    size: row['size'] as number,
+    blob: row['blob'] as Digest,
+    blobSize: row['blob_size'] as number,
+    compression: row['compression'] as Layer['compression'],
+  };
+}
