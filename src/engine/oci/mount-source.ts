@@ -1,40 +1,70 @@
-import { constants, mkdirSync, statSync } from 'node:fs';
+import { constants, mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { invalid, isErrno } from '#base/errors.ts';
 import { close, open, openat2, O, RESOLVE } from '#host/kernel.ts';
 import type { PlannedMount } from './input.ts';
 
 /**
- * The host path to bind for a mount. A volume's subpath is resolved inside the volume and held open, so that a container
- * sharing the volume cannot exchange it for a link to somewhere else before the runtime binds it (CVE-2024-23651's kind).
+ * The host path to bind for a mount. Makes a missing source when the mount says so. A volume's subpath is resolved inside
+ * the volume and held open (by `held`) until the runtime has bound it, so that a container that shares the volume cannot
+ * exchange it for a link to somewhere else meanwhile.
  */
-export function mountSource(mount: PlannedMount, open_: DisposableStack): string {
+export function mountSource(mount: PlannedMount, held: DisposableStack): string {
   if (mount.type === 'tmpfs') return '';
-  if (mount.type === 'bind') {
-    if (mount.createSource) ensureBindSource(mount.source);
-    return mount.source;
-  }
-  return mount.subpath === '' ? mount.source : subpathSource(mount, open_);
+  if (mount.type === 'volume') return mount.subpath === '' ? mount.source : subpathSource(mount, held);
+  ensureBindSource(mount);
+  checkPropagation(mount);
+  return mount.source;
 }
 
-function ensureBindSource(path: string): void {
+function ensureBindSource(mount: PlannedMount): void {
   try {
-    statSync(path);
+    statSync(mount.source);
   } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
-    mkdirSync(path, { recursive: true, mode: 0o755 });
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
+    if (!mount.createSource) throw invalid(`invalid mount config for type "bind": bind source path does not exist: ${mount.source}`);
+    try {
+      mkdirSync(mount.source, { recursive: true, mode: 0o755 });
+    } catch (cause) {
+      throw invalid(`error while creating mount source path '${mount.source}': ${(cause as Error).message}`, { cause });
+    }
   }
 }
 
-function subpathSource(mount: PlannedMount, open_: DisposableStack): string {
+/** shared and slave need a source whose own mount takes part; the kernel would silently do nothing. */
+function checkPropagation({ source, propagation }: PlannedMount): void {
+  const wantsShared = propagation === 'shared' || propagation === 'rshared';
+  const wantsSlave = propagation === 'slave' || propagation === 'rslave';
+  if (!wantsShared && !wantsSlave) return;
+  const { target, fields } = mountOf(realpathSync(source), readFileSync('/proc/self/mountinfo', 'utf8'));
+  const shared = fields.some((field) => field.startsWith('shared:'));
+  const slave = fields.some((field) => field.startsWith('master:'));
+  if (wantsShared && !shared) throw invalid(`path ${source} is mounted on ${target} but it is not a shared mount`);
+  if (wantsSlave && !shared && !slave) throw invalid(`path ${source} is mounted on ${target} but it is not a shared or slave mount`);
+}
+
+/** The mount that holds a path, and the optional fields of its mountinfo line. */
+export function mountOf(path: string, mountinfo: string): { target: string; fields: string[] } {
+  let best = { target: '', fields: [] as string[] };
+  for (const line of mountinfo.split('\n')) {
+    const words = line.split(' ');
+    const target = words[4]?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
+    if (target === undefined) continue;
+    const holds = path === target || path.startsWith(target === '/' ? '/' : `${target}/`);
+    // A later mount on the same place covers the earlier one.
+    if (holds && target.length >= best.target.length) best = { target, fields: words.slice(6, words.indexOf('-')) };
+  }
+  return best;
+}
+
+function subpathSource(mount: PlannedMount, held: DisposableStack): string {
   const volume = open(mount.source, O.PATH | constants.O_DIRECTORY);
   try {
-    const fd = openat2(volume, mount.subpath, { flags: O.PATH, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS });
-    open_.defer(() => close(fd));
+    const fd = openat2(volume, mount.subpath, { flags: O.PATH, resolve: RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS });
+    held.defer(() => close(fd));
     return `/proc/${process.pid}/fd/${fd}`;
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) {
-      throw invalid(`cannot access path ${mount.source}/${mount.subpath}: no such file or directory`);
-    }
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) throw invalid(`cannot access path ${mount.source}/${mount.subpath}: no such file or directory`);
+    if (isErrno(error, 'EXDEV', 'ELOOP')) throw invalid(`cannot access path ${mount.source}/${mount.subpath}: it leads out of the volume`);
     throw error;
   } finally {
     close(volume);

@@ -1,8 +1,10 @@
 import type { RuntimeSpec } from '#spec/oci-runtime.ts';
 import { compileSpec } from './compile.ts';
 import type { PlannedMount, SpecInput } from './input.ts';
+import { leadOf } from './lead.ts';
 import { mountSource } from './mount-source.ts';
 import { rootFiles } from './root-files.ts';
+import { checkProcDestination } from './spec-mounts.ts';
 import type { ResolvedUser } from './users.ts';
 import { ensureWorkingDir } from './working-dir.ts';
 
@@ -20,6 +22,7 @@ export interface PreparedSpec {
 export function prepareSpec(input: SpecInput): PreparedSpec {
   const sources = new DisposableStack();
   try {
+    for (const { destination } of input.mounts) checkProcDestination(leadOf(input.rootfs, destination));
     const { spec, user } = compileSpec(input, {
       files: rootFiles(input.rootfs),
       mountSource: (mount: PlannedMount) => mountSource(mount, sources),

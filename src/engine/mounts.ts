@@ -1,0 +1,116 @@
+import { invalid } from '#base/errors.ts';
+import type { HostConfig, MountPoint } from '#spec/wire/container.ts';
+import { cleanDestination, cleanPath, parseBind, parseMode, parseTmpfsOptions, type MountRequest } from './mount-request.ts';
+import { parseMount } from './mount-spec.ts';
+import type { PlannedMount } from './oci/input.ts';
+import type { VolumeRequest } from './volumes.ts';
+
+export interface MountPlanPorts {
+  /** Finds or makes the volume and notes that this container uses it. */
+  volume(request: VolumeRequest): { name: string; dataPath: string };
+  /** Notes the use of a volume that another container has. */
+  shareVolume(name: string): void;
+  /** Another container's plan, by name or id; throws `No such container: x`. */
+  mountsOf(container: string): readonly PlannedMount[];
+}
+
+export interface MountWishes {
+  hostConfig: Pick<HostConfig, 'Binds' | 'Mounts' | 'Tmpfs' | 'VolumesFrom' | 'VolumeDriver'>;
+  /** Folders that are to be volumes: the image's and the container's own (`config.Volumes`, merged). */
+  volumes: readonly string[];
+}
+
+/**
+ * Decides every mount of a container at its creation. Nearer wins: binds, mounts and tmpfs (which must not meet each
+ * other: `Duplicate mount point`), then other containers' (the last named first), then anonymous volumes. Everything is
+ * checked before the first volume is made.
+ */
+export function planMounts(wishes: MountWishes, ports: MountPlanPorts): PlannedMount[] {
+  const own = ownMounts(wishes.hostConfig);
+  const planned = new Map<string, PlannedMount | MountRequest>();
+  for (const mount of inherited(wishes.hostConfig.VolumesFrom ?? [], ports)) planned.set(mount.destination, mount);
+  for (const request of own) planned.set(request.destination, request);
+  for (const request of anonymousVolumes(wishes)) {
+    if (!planned.has(request.destination)) planned.set(request.destination, request);
+  }
+  return [...planned.values()].map((mount) => realise(mount, ports)).sort(byDepth);
+}
+
+function ownMounts(hostConfig: MountWishes['hostConfig']): MountRequest[] {
+  const driver = hostConfig.VolumeDriver ?? '';
+  const requests = [
+    ...(hostConfig.Binds ?? []).map((bind) => parseBind(bind, driver)),
+    ...(hostConfig.Mounts ?? []).map((mount) => parseMount(mount)),
+    ...Object.entries(hostConfig.Tmpfs ?? {}).map(([path, options]) => parseTmpfs(path, options)),
+  ];
+  const seen = new Set<string>();
+  for (const { destination } of requests) {
+    if (seen.has(destination)) throw invalid(`Duplicate mount point: ${destination}`);
+    seen.add(destination);
+  }
+  return requests;
+}
+
+function parseTmpfs(path: string, options: string): MountRequest {
+  const words = parseTmpfsOptions(options);
+  return { ...emptyRequest, type: 'tmpfs', destination: cleanDestination(path), rw: !words.includes('ro'), tmpfsOptions: words, origin: 'tmpfs' };
+}
+
+function anonymousVolumes({ volumes, hostConfig }: MountWishes): MountRequest[] {
+  return volumes.map((path) => ({
+    ...emptyRequest,
+    type: 'volume',
+    destination: cleanDestination(path.startsWith('/') ? path : `/${path}`),
+    copyUp: true,
+    volume: { name: undefined, driver: hostConfig.VolumeDriver || 'local', driverOpts: {}, labels: {} },
+    origin: 'image',
+  }));
+}
+
+const emptyRequest = {
+  mode: '', rw: true, subpath: '', source: '', volume: undefined, propagation: '', recursive: true, copyUp: false, createSource: false,
+  tmpfsOptions: [] as string[], readonlyDepth: 'if-possible',
+} as const;
+
+/** `name[:ro|rw|z]`: the other's mounts, never writable where the other's are not. */
+function inherited(entries: readonly string[], ports: MountPlanPorts): PlannedMount[] {
+  return entries.flatMap((entry) => {
+    if (entry === '') throw invalid('volumes-from specification cannot be an empty string');
+    const cut = entry.indexOf(':');
+    const mode = cut < 0 ? '' : entry.slice(cut + 1);
+    const { rw, propagation, noCopy } = parseMode(mode);
+    if (propagation !== '' || noCopy) throw invalid(`invalid mode: ${mode}`);
+    const others = ports.mountsOf(cut < 0 ? entry : entry.slice(0, cut)).filter((mount) => mount.origin !== 'tmpfs');
+    return others.map((mount) => ({ ...mount, mode, rw: mount.rw && rw, copyUp: false, origin: 'volumes-from' as const }));
+  });
+}
+
+function realise(mount: PlannedMount | MountRequest, ports: MountPlanPorts): PlannedMount {
+  if (!('volume' in mount)) {
+    if (mount.type === 'volume') ports.shareVolume(mount.name);
+    return mount;
+  }
+  const { volume, ...rest } = mount;
+  if (volume === undefined) return { ...rest, name: '', driver: '', tmpfsOptions: [...rest.tmpfsOptions] };
+  const { name, dataPath } = ports.volume(volume);
+  return { ...rest, name, driver: volume.driver, source: dataPath, tmpfsOptions: [] };
+}
+
+const depth = (path: string): number => path.split('/').length;
+const byDepth = (a: PlannedMount, b: PlannedMount): number => depth(a.destination) - depth(b.destination);
+
+/** What `inspect` lists: everything but `--tmpfs`, whose place is the host configuration. */
+export function inspectMounts(mounts: readonly PlannedMount[]): MountPoint[] {
+  return mounts
+    .filter((mount) => mount.origin !== 'tmpfs')
+    .map((mount) => ({
+      Type: mount.type,
+      ...(mount.type === 'volume' ? { Name: mount.name } : {}),
+      Source: mount.subpath === '' ? mount.source : cleanPath(`${mount.source}/${mount.subpath}`),
+      Destination: mount.destination,
+      ...(mount.type === 'volume' ? { Driver: mount.driver } : {}),
+      Mode: mount.mode,
+      RW: mount.rw,
+      Propagation: mount.propagation,
+    }));
+}
