@@ -1,1 +1,3 @@
-console.log('gantry');
+import { main } from '#cli/main.ts';
+
+process.exit(await main(process.argv.slice(2)));

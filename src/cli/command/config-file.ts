@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { CliError } from './command.ts';
+
+/** The facts of Docker's client configuration that the CLI honours. */
+export interface ConfigFile {
+  currentContext?: string;
+  psFormat?: string;
+  imagesFormat?: string;
+  statsFormat?: string;
+  networksFormat?: string;
+  volumesFormat?: string;
+  detachKeys?: string;
+  HttpHeaders?: Record<string, string>;
+  proxies?: Record<string, Record<string, string>>;
+}
+
+export function configFolder(chosen: string): string {
+  return chosen || process.env['DOCKER_CONFIG'] || join(process.env['HOME'] || homedir(), '.docker');
+}
+
+const strings = ['currentContext', 'psFormat', 'imagesFormat', 'statsFormat', 'networksFormat', 'volumesFormat', 'detachKeys'] as const;
+
+/** Empty when there is no file. */
+export function readConfigFile(folder: string): ConfigFile {
+  const path = join(folder, 'config.json');
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return {};
+  }
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    throw new CliError(`Error loading config file: ${path}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (typeof parsed !== 'object' || parsed === null) return {};
+  const source = parsed as Record<string, unknown>;
+  const config: ConfigFile = {};
+  for (const key of strings) {
+    const value = source[key];
+    if (typeof value === 'string') config[key] = value;
+  }
+  const headers = source['HttpHeaders'];
+  if (isTexts(headers)) config.HttpHeaders = headers;
+  const proxies = source['proxies'];
+  if (typeof proxies === 'object' && proxies !== null) {
+    config.proxies = Object.fromEntries(Object.entries(proxies).filter((entry): entry is [string, Record<string, string>] => isTexts(entry[1])));
+  }
+  return config;
+}
+
+function isTexts(value: unknown): value is Record<string, string> {
+  return typeof value === 'object' && value !== null && Object.values(value).every((item) => typeof item === 'string');
+}
