@@ -4,13 +4,15 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import assert from 'node:assert/strict';
+import { startEngine } from '../rig.ts';
 import type { DockerCli } from './docker-cli.ts';
 
 /** The engine under test: GANTRY_TEST_HOST when set, else a Gantry of this test's own. */
 export async function clientHost(): Promise<{ url: string; release: () => Promise<void> }> {
   const given = process.env['GANTRY_TEST_HOST'];
   if (given !== undefined) return { url: given, release: async () => {} };
-  throw new Error('set GANTRY_TEST_HOST');
+  const engine = await startEngine();
+  return { url: engine.url, release: engine.stop };
 }
 
 /** Makes a small image from the host's static busybox, through the client itself. */
