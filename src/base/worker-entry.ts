@@ -4,8 +4,11 @@
  */
 declare const GANTRY_BUNDLE: boolean | undefined;
 
+/** True in a built file (everything lies in one folder), false in a checkout. */
+export const bundled: boolean = typeof GANTRY_BUNDLE !== 'undefined' && GANTRY_BUNDLE;
+
 export function workerUrl(room: string, name: string): URL {
-  return typeof GANTRY_BUNDLE !== 'undefined' && GANTRY_BUNDLE
+  return bundled
     ? new URL(`./${name}.worker.js`, import.meta.url)
     : new URL(`../${room}/${name}.worker.ts`, import.meta.url);
 }
