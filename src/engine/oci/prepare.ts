@@ -1,5 +1,7 @@
 import type { RuntimeSpec } from '#spec/oci-runtime.ts';
+import { injectCdiDevices, readCdiDevices } from './cdi.ts';
 import { compileSpec } from './compile.ts';
+import { requestedDevices } from './device-requests.ts';
 import type { PlannedMount, SpecInput } from './input.ts';
 import { leadOf } from './lead.ts';
 import { mountSource } from './mount-source.ts';
@@ -28,6 +30,11 @@ export function prepareSpec(input: SpecInput): PreparedSpec {
       mountSource: (mount: PlannedMount) => mountSource(mount, sources),
       workingDir: (path, owner) => ensureWorkingDir(input.rootfs, path, owner),
     });
+    const requests = input.hostConfig.DeviceRequests ?? [];
+    if (requests.length > 0) {
+      const devices = readCdiDevices(input.facts.cdiDirs);
+      injectCdiDevices(spec, requestedDevices(requests, devices), devices);
+    }
     return { spec, user, [Symbol.dispose]: () => sources.dispose() };
   } catch (error) {
     sources.dispose();

@@ -7,6 +7,7 @@ import type { ContainerDefaults } from './input.ts';
 import { validateResources } from './validate-resources.ts';
 import { validateModes } from './validate-modes.ts';
 import { parseSecurityOptions } from './security-options.ts';
+import { COMPILED_FILTER } from './seccomp-cache.ts';
 import { compileSeccompProfile } from './seccomp.ts';
 import { checkSysctl } from './sysctls.ts';
 import { parseSignal } from './signals.ts';
@@ -36,6 +37,10 @@ export function validateCreate(
   const runtime = hostConfig.Runtime || defaults.defaultRuntime;
   if (!defaults.runtimes.includes(runtime)) throw invalid(`unknown or invalid runtime name: ${runtime}`);
   if (Object.hasOwn(hostConfig.Annotations ?? {}, '')) throw invalid('invalid Annotations: the empty string is not permitted as an annotation key');
+  if (Object.hasOwn(hostConfig.Annotations ?? {}, COMPILED_FILTER)) {
+    // It would pass for the compiled form of the profile, and be kept for other containers.
+    throw invalid(`invalid Annotations: ${COMPILED_FILTER} is reserved for the engine; use --security-opt seccomp=FILE`);
+  }
   for (const [option] of Object.entries(hostConfig.StorageOpt ?? {})) {
     throw invalid(option === 'size' ? "--storage-opt is supported only for overlay over xfs with 'pquota' mount option" : `Unknown option ${option}`);
   }
