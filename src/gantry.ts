@@ -1,3 +1,4 @@
 import { main } from '#cli/main.ts';
 
-process.exit(await main(process.argv.slice(2)));
+// No top-level await: the program is built as CommonJS.
+void main(process.argv.slice(2)).then((code) => process.exit(code));
