@@ -1,6 +1,6 @@
-import { EngineError } from '#base/errors.ts';
 import { Cli } from './command/cli.ts';
 import { CliError, type Command, type Group, type Leaf, type Node } from './command/command.ts';
+import { errorText } from './command/error-text.ts';
 import { globalFlags, type GlobalFlags } from './command/global-flags.ts';
 import { FlagError, parseFlags, type Parsed } from './command/parse.ts';
 import { aliasesOf, nodes } from './registry.ts';
@@ -114,19 +114,13 @@ async function flagHint(message: string, command: Command): Promise<string> {
 
 /** Prints what went wrong and returns the exit code. */
 function report(cli: Cli, command: Command, path: readonly string[], error: unknown): number {
-  const message = errorText(cli, error);
+  const message = errorText(error);
   const code = error instanceof CliError ? error.exitCode : command.strictErrors === true ? 125 : 1;
   if (message === '') return code;
   if (command.strictErrors !== true || (error instanceof CliError && error.exitCode === 1)) cli.err.line(message);
   else cli.err.line(`${program}: ${message}\n\nRun '${path.join(' ')} --help' for more information`);
   if (cli.globals.debug && error instanceof Error && error.stack !== undefined) cli.err.line(error.stack);
   return code;
-}
-
-/** The engine's errors are marked as such; our own speak for themselves. */
-export function errorText(_cli: Cli, error: unknown): string {
-  if (error instanceof EngineError) return error.details['status'] === undefined ? error.message : `Error response from daemon: ${error.message}`;
-  return error instanceof Error ? error.message : String(error);
 }
 
 async function unknownCommand(cli: Cli, among: readonly Node[], path: readonly string[], name: string): Promise<number> {

@@ -3,7 +3,7 @@ import type { EngineClient } from '#api/client/client.ts';
 import type { ContainerCreateRequest } from '#spec/wire/container.ts';
 import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import type { Cli } from '../command/cli.ts';
-import { familiarTagged } from '../image/reference.ts';
+import { familiarTagged, requireAnyReference } from '../image/reference.ts';
 
 export interface CreateOptions {
   body: ContainerCreateRequest;
@@ -14,12 +14,15 @@ export interface CreateOptions {
   cidfile: string;
 }
 
+export function requirePullPolicy(policy: string): void {
+  if (['always', 'missing', 'never', ''].includes(policy)) return;
+  throw new Error(`invalid pull option: '${policy}': must be one of "always", "missing" or "never"`);
+}
+
 /** Creates a container, pulling its image as `--pull` says. Returns its id. */
 export async function createContainer(cli: Cli, client: EngineClient, options: CreateOptions): Promise<string> {
   const image = options.body.Image ?? '';
-  if (!['always', 'missing', 'never', ''].includes(options.pull)) {
-    throw new Error(`invalid pull option: '${options.pull}': must be one of "always", "missing" or "never"`);
-  }
+  requireAnyReference(image);
   if (options.platform !== '' && !/^[\w.]+(\/[\w.]+){0,2}$/.test(options.platform)) {
     throw new Error(`error parsing specified platform: ${JSON.stringify(options.platform)}: cannot parse platform specifier: invalid argument`);
   }

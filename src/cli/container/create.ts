@@ -1,6 +1,7 @@
-import { defineCommand } from '../command/command.ts';
+import { CliError, defineCommand } from '../command/command.ts';
+import { errorText } from '../command/error-text.ts';
 import * as flag from '../command/flag.ts';
-import { createContainer } from './create-container.ts';
+import { createContainer, requirePullPolicy } from './create-container.ts';
 import { createFlags, requestFlags } from './options/create-flags.ts';
 import { createRequest } from './options/create-request.ts';
 import { proxyVariables } from './options/proxies.ts';
@@ -18,6 +19,7 @@ export const command = defineCommand({
   complete: ['image', 'none'],
   strictErrors: true,
   async run({ cli, flags, given, args }) {
+    requirePullPolicy(flags.pull);
     const body = createRequest(flags, given, args);
     body.Env = [...(body.Env ?? []), ...proxyVariables(cli.config, body.Env ?? [], (await cli.endpoint()).host)];
     const size = cli.out.size;
@@ -29,6 +31,9 @@ export const command = defineCommand({
       pull: flags.pull,
       quiet: flags.quiet,
       cidfile: flags.cidfile,
+    }).catch((error: unknown) => {
+      // Unlike `run`, a refusal ends with 1.
+      throw new CliError(errorText(error));
     });
     cli.out.line(id);
   },

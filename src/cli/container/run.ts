@@ -4,7 +4,7 @@ import type { ContainerCreateRequest } from '#spec/wire/container.ts';
 import type { Cli } from '../command/cli.ts';
 import { CliError, defineCommand } from '../command/command.ts';
 import * as flag from '../command/flag.ts';
-import { createContainer } from './create-container.ts';
+import { createContainer, requirePullPolicy } from './create-container.ts';
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from './detach-keys.ts';
 import { createFlags, requestFlags } from './options/create-flags.ts';
 import { createRequest } from './options/create-request.ts';
@@ -27,6 +27,7 @@ export const command = defineCommand({
   complete: ['image', 'none'],
   strictErrors: true,
   async run({ cli, flags, given, args }) {
+    requirePullPolicy(flags.pull);
     const body = createRequest(flags, given, args);
     body.Env = [...(body.Env ?? []), ...proxyVariables(cli.config, body.Env ?? [], (await cli.endpoint()).host)];
     if (flags.detach) {

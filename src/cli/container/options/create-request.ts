@@ -57,14 +57,13 @@ function hostConfig(
   parts: { binds: string[]; bindings: NonNullable<HostConfig['PortBindings']>; mode: string },
 ): HostConfig {
   const security = parseSecurityOptions(flags['security-opt']);
-  const capabilities = normalizeCapabilities(flags['cap-add'], flags['cap-drop']);
   const restart = restartPolicy(flags.restart);
   if (flags.rm && restart.Name !== 'no' && restart.Name !== '') throw new Error('conflicting options: cannot specify both --restart and --rm');
   const cdi = flags.device.filter(isCdiDevice);
   const swappiness = flags['memory-swappiness'];
   if (swappiness !== -1 && (swappiness < 0 || swappiness > 100)) throw new Error(`invalid value: ${swappiness}. Valid memory swappiness range is 0-100`);
   return {
-    Binds: parts.binds,
+    ...some('Binds', parts.binds),
     ContainerIDFile: flags.cidfile,
     LogConfig: { Type: flags['log-driver'], Config: logOptions(flags['log-driver'], flags['log-opt']) },
     NetworkMode: parts.mode,
@@ -72,17 +71,17 @@ function hostConfig(
     RestartPolicy: restart,
     AutoRemove: flags.rm,
     VolumeDriver: flags['volume-driver'],
-    VolumesFrom: [...flags['volumes-from']],
+    ...some('VolumesFrom', flags['volumes-from']),
     ...(flags.mount.length > 0 ? { Mounts: [...flags.mount] } : {}),
     ...(Object.keys(flags.annotation).length > 0 ? { Annotations: flags.annotation } : {}),
-    CapAdd: capabilities.add,
-    CapDrop: capabilities.drop,
+    ...some('CapAdd', normalizeCapabilities(flags['cap-add'])),
+    ...some('CapDrop', normalizeCapabilities(flags['cap-drop'])),
     CgroupnsMode: namespace(flags.cgroupns, '--cgroupns: invalid CGROUP mode', ['', 'private', 'host']),
     Dns: [...flags.dns],
     DnsOptions: [...flags['dns-option'], ...flags['dns-opt']],
     DnsSearch: [...flags['dns-search']],
-    ExtraHosts: [...flags['add-host']],
-    GroupAdd: [...flags['group-add']],
+    ...some('ExtraHosts', flags['add-host']),
+    ...some('GroupAdd', flags['group-add']),
     IpcMode: flags.ipc,
     Links: [...flags.link],
     OomScoreAdj: flags['oom-score-adj'],
@@ -90,7 +89,7 @@ function hostConfig(
     Privileged: flags.privileged,
     PublishAllPorts: flags['publish-all'],
     ReadonlyRootfs: flags['read-only'],
-    SecurityOpt: security.options,
+    ...some('SecurityOpt', security.options),
     ...(security.maskedPaths ? { MaskedPaths: security.maskedPaths } : {}),
     ...(security.readonlyPaths ? { ReadonlyPaths: security.readonlyPaths } : {}),
     ...storageOptions(flags['storage-opt']),
@@ -118,8 +117,8 @@ function hostConfig(
     CpusetCpus: flags['cpuset-cpus'],
     CpusetMems: flags['cpuset-mems'],
     Devices: flags.device.filter((item) => !isCdiDevice(item)).map(parseDevice),
-    DeviceCgroupRules: [...flags['device-cgroup-rule']],
-    DeviceRequests: [...flags.gpus, ...(cdi.length > 0 ? [{ Driver: 'cdi', DeviceIDs: cdi }] : [])],
+    ...some('DeviceCgroupRules', flags['device-cgroup-rule']),
+    ...some('DeviceRequests', [...flags.gpus, ...(cdi.length > 0 ? [{ Driver: 'cdi', DeviceIDs: cdi }] : [])]),
     MemoryReservation: flags['memory-reservation'],
     MemorySwap: flags['memory-swap'],
     ...(swappiness === -1 ? {} : { MemorySwappiness: swappiness }),
@@ -132,6 +131,11 @@ function hostConfig(
     IOMaximumIOps: flags['io-maxiops'],
     IOMaximumBandwidth: flags['io-maxbandwidth'],
   };
+}
+
+/** Absent rather than empty, as Docker's client sends it. */
+function some<K extends string, T>(key: K, items: readonly T[]): { [P in K]?: T[] } {
+  return (items.length > 0 ? { [key]: [...items] } : {}) as { [P in K]?: T[] };
 }
 
 function namespace(value: string, message: string, allowed: readonly string[]): string {

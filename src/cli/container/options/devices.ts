@@ -26,7 +26,7 @@ export function parseDevice(item: string): DeviceMapping {
 
 /** Reads one `--gpus` value. */
 export function parseGpus(value: string): DeviceRequest {
-  const request: DeviceRequest = { Driver: '', Count: 0, DeviceIDs: [], Capabilities: [], Options: {} };
+  const request: DeviceRequest = { Driver: '', Count: 0, Capabilities: [], Options: {} };
   const seen = new Set<string>();
   for (const field of csvFields(value)) {
     const [rawKey, rawText] = cutPair(field);
@@ -41,14 +41,14 @@ export function parseGpus(value: string): DeviceRequest {
     else if (key === 'options') request.Options = pairs(csvFields(text));
     else throw new Error(`unexpected key '${key}' in '${field}'`);
   }
-  if (!seen.has('count') && request.DeviceIDs?.length === 0) request.Count = 1;
+  if (!seen.has('count') && request.DeviceIDs === undefined) request.Count = 1;
   if (request.Capabilities?.length === 0) request.Capabilities = [['gpu']];
   return request;
 }
 
 function gpuCount(text: string): number {
   if (text === 'all') return -1;
-  if (!/^[+-]?\d+$/.test(text)) throw new Error(`invalid count (${text}): value must be either "all" or an integer: strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`);
+  if (!/^[+-]?\d+$/.test(text)) throw new Error(`invalid count (${text}): value must be either "all" or an integer: invalid syntax`);
   return Number(text);
 }
 
@@ -96,6 +96,6 @@ export function parseUlimit(value: string): Ulimit {
   });
   if (numbers.length > 2) throw new Error(`too many limit value arguments - ${limit}, can only have up to two, \`soft[:hard]\``);
   const [soft = 0, hard = soft] = numbers;
-  if (hard !== -1 && (soft === -1 || soft > hard)) throw new Error(`ulimit soft limit must be less than or equal to hard limit: soft: ${soft === -1 ? '-1 (unlimited)' : soft}, hard: ${hard}`);
+  if (hard !== -1 && (soft === -1 || soft > hard)) throw new Error(`ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`);
   return { Name: name, Soft: soft, Hard: hard };
 }

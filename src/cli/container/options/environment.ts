@@ -23,7 +23,6 @@ export function readPairsFile(path: string, kind: 'env' | 'label', lookup: (key:
     else {
       const found = lookup(key);
       if (found !== undefined) lines.push(`${key}=${found}`);
-      else if (kind === 'label') lines.push(key);
     }
   }
   return lines;

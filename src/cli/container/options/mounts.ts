@@ -12,7 +12,7 @@ export function parseMount(value: string): Mount {
     const key = rawKey.toLowerCase();
     if (text === undefined) {
       if (key === 'readonly' || key === 'ro') mount.ReadOnly = true;
-      else if (key === 'volume-nocopy') (mount.VolumeOptions ??= {}).NoCopy = true;
+      else if (key === 'volume-nocopy') (mount.VolumeOptions ??= { DriverConfig: {} }).NoCopy = true;
       else if (key === 'bind-nonrecursive') (mount.BindOptions ??= {}).NonRecursive = true;
       else if (key === 'bind-create-src') (mount.BindOptions ??= {}).CreateMountpoint = true;
       else throw new Error(`invalid field '${field}' must be a key=value pair`);
@@ -77,14 +77,14 @@ function setField(mount: Mount, key: string, text: string, field: string): void 
       setRecursion((mount.BindOptions ??= {}), text);
       return;
     case 'volume-subpath':
-      (mount.VolumeOptions ??= {}).Subpath = text;
+      (mount.VolumeOptions ??= { DriverConfig: {} }).Subpath = text;
       return;
     case 'volume-nocopy':
-      (mount.VolumeOptions ??= {}).NoCopy = boolean();
+      (mount.VolumeOptions ??= { DriverConfig: {} }).NoCopy = boolean();
       return;
     case 'volume-label': {
       const [name, label] = cutPair(text);
-      (mount.VolumeOptions ??= {}).Labels = { ...mount.VolumeOptions.Labels, [name]: label ?? '' };
+      (mount.VolumeOptions ??= { DriverConfig: {} }).Labels = { ...mount.VolumeOptions.Labels, [name]: label ?? '' };
       return;
     }
     case 'volume-driver':
@@ -144,7 +144,7 @@ export function parseVolumes(items: readonly string[]): ParsedVolumes {
   const parsed: ParsedVolumes = { binds: [], volumes: {} };
   for (const item of items) {
     if (item === '') throw new Error('invalid empty volume spec');
-    const parts = item.length <= 2 ? [item] : item.split(':');
+    const parts = item.length <= 2 ? [item] : splitVolume(item);
     if (item.length > 2 && parts.includes('')) throw new Error(`invalid spec: ${item}: empty section between colons`);
     if (parts.length > 3) throw new Error(`invalid spec: ${item}: too many colons`);
     const [source = '', ...rest] = parts;
@@ -152,6 +152,19 @@ export function parseVolumes(items: readonly string[]): ParsedVolumes {
     else parsed.binds.push([source.startsWith('.') ? resolve(source) : source, ...rest].join(':'));
   }
   return parsed;
+}
+
+/** Cut at colons, except after a single letter: Docker takes that for a Windows drive. */
+function splitVolume(item: string): string[] {
+  const parts: string[] = [];
+  let part = '';
+  for (const char of item) {
+    if (char === ':' && !/^[a-z]$/i.test(part)) {
+      parts.push(part);
+      part = '';
+    } else part += char;
+  }
+  return [...parts, part];
 }
 
 /** Reads `--tmpfs PATH[:OPTIONS]`. */

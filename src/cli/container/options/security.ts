@@ -17,7 +17,7 @@ export function parseSecurityOptions(items: readonly string[]): SecurityOptions 
       result.readonlyPaths = [];
       continue;
     }
-    const sign = item.includes('=') || item.startsWith('no-new-privileges') ? '=' : ':';
+    const sign = item.includes('=') ? '=' : ':';
     const at = item.indexOf(sign);
     const key = at < 0 ? item : item.slice(0, at);
     const value = at < 0 ? '' : item.slice(at + 1);
@@ -41,14 +41,8 @@ function profile(path: string): string {
   }
 }
 
-/** Upper-cases, adds CAP_, drops doubles; what is added is not dropped. */
-export function normalizeCapabilities(add: readonly string[], drop: readonly string[]): { add: string[]; drop: string[] } {
-  const normal = (items: readonly string[]): string[] =>
-    [...new Set(items.map((item) => {
-      const name = item.trim().toUpperCase();
-      return name === 'ALL' || name === 'RESET' || name.startsWith('CAP_') ? name : `CAP_${name}`;
-    }))].sort();
-  const added = normal(add);
-  if (added.includes('ALL')) return { add: ['ALL'], drop: normal(drop).filter((name) => name !== 'ALL') };
-  return { add: added, drop: normal(drop).includes('ALL') ? ['ALL'] : normal(drop).filter((name) => !added.includes(name)) };
+/** Capabilities in upper case with their CAP_, sorted, each once. */
+export function normalizeCapabilities(items: readonly string[]): string[] {
+  const names = items.map((item) => item.trim().toUpperCase());
+  return [...new Set(names.map((name) => (name === 'ALL' || name === 'RESET' || name.startsWith('CAP_') ? name : `CAP_${name}`)))].sort();
 }
