@@ -49,7 +49,7 @@ export function compileSpec(input: SpecInput, ports: CompilePorts): { spec: Runt
     ociVersion: '1.0.2',
     process: {
       ...terminal(config, input.consoleSize),
-      user: { uid: user.uid, gid: user.gid, ...(user.groups.length > 0 ? { additionalGids: user.groups } : {}) },
+      user: { uid: user.uid, gid: user.gid, additionalGids: user.groups },
       args: [...(init === undefined ? [] : [initPath, '--']), ...commandLine(config)],
       env: processEnvironment({ env: config.Env ?? [], hostname: config.Hostname ?? '', tty: config.Tty === true, home: user.home }),
       cwd,

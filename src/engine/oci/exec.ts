@@ -40,7 +40,7 @@ export function compileExec(
   const [height = 0, width = 0] = request.ConsoleSize ?? [];
   return {
     ...(tty ? { terminal: true, ...(height > 0 && width > 0 ? { consoleSize: { height, width } } : {}) } : {}),
-    user: { uid: user.uid, gid: user.gid, ...(user.groups.length > 0 ? { additionalGids: user.groups } : {}) },
+    user: { uid: user.uid, gid: user.gid, additionalGids: user.groups },
     args: [...(request.Cmd ?? [])],
     env: processEnvironment({ env, hostname: config.Hostname ?? '', tty, home: user.home }),
     cwd: request.WorkingDir || config.WorkingDir || '/',

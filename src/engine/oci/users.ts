@@ -5,7 +5,7 @@ import type { RootFiles } from './root-files.ts';
 export interface ResolvedUser {
   uid: number;
   gid: number;
-  /** Supplementary groups, without `gid`. */
+  /** Supplementary groups, `gid` first: a file's group permissions then hold for it however the process got there (CVE-2022-36109). */
   groups: number[];
   /** Home directory; `/` when the image has no entry for the user. */
   home: string;
@@ -48,7 +48,7 @@ export function resolveUser(spec: string, additional: readonly string[], files: 
     if (id === undefined) throw invalid(`Unable to find group ${name}: no matching entries in group file`);
     groups.push(checkId(id));
   }
-  const unique = [...new Set(groups)].filter((id) => id !== gid && id >= 0 && id <= MAX_ID);
+  const unique = [...new Set([gid, ...groups])].filter((id) => id >= 0 && id <= MAX_ID);
   if (unique.length > MAX_GROUPS) throw invalid(`user ${spec} is in ${unique.length} groups, the kernel allows ${MAX_GROUPS}`);
   return { uid, gid: checkId(gid), groups: unique, home: entry?.home || '/' };
 }
