@@ -126,6 +126,8 @@ export interface ImageService {
     tar: AsyncIterable<Uint8Array>,
     options: { repo: string | undefined; tag: string | undefined; message: string; changes: string[]; platform: string | undefined },
   ): AsyncIterable<JsonMessage>;
+  /** Makes a base image from the distribution's packages: `busybox`, `debian`, `debian:bookworm`. */
+  bootstrap(name: string, signal: AbortSignal): AsyncIterable<JsonMessage>;
 }
 
 export interface VolumeService {
