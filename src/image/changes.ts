@@ -18,12 +18,11 @@ function applyChange(config: ImageRunConfig, line: string): ImageRunConfig {
   const instruction = (match?.[1] ?? '').toUpperCase();
   const rest = (match?.[2] ?? '').trim();
   if (!new RegExp(`^(?:${allowed})$`).test(instruction)) {
-    throw invalid(
-      /^(?:ADD|ARG|COPY|FROM|MAINTAINER|RUN|SHELL)$/.test(instruction) ? `${instruction} is not a valid change command` : `unknown instruction: ${instruction}`,
-    );
+    throw invalid(`${instruction} is not a valid change command`);
   }
   const need = (): string => {
-    if (rest === '') throw invalid(`${instruction} requires at least one argument`);
+    const many = /^(?:ENV|EXPOSE|LABEL|ONBUILD|VOLUME)$/.test(instruction);
+    if (rest === '') throw invalid(`${instruction} requires ${many ? 'at least' : 'exactly'} one argument`);
     return rest;
   };
   switch (instruction) {

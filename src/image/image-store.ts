@@ -36,6 +36,8 @@ export interface NewImage {
 /** Records of images and their names. All calls are synchronous; groups of writes belong in `db.transaction`. */
 export interface ImageStore {
   get(id: Digest): ImageRecord | undefined;
+  /** Also finds an image that is hidden because only containers still need it. */
+  getKept(id: Digest): ImageRecord | undefined;
   /** All that are not hidden, newest first. */
   list(): ImageRecord[];
   names(): ImageName[];
@@ -50,8 +52,9 @@ export interface ImageStore {
   /** Forgets an image without names; while containers hold it, it is only hidden. */
   drop(image: Digest): void;
   hold(image: Digest, owner: string): void;
-  release(owner: string): void;
-  document(digest: Digest): Buffer | undefined;
+  /** True when an image that was only kept for this owner went away: layers can be collected. */
+  release(owner: string): boolean;
+  document(digest: Digest): { bytes: Buffer; mediaType: string } | undefined;
   children(image: Digest): Digest[];
 }
 
@@ -65,7 +68,7 @@ export function createImageStore(db: Database, now: () => number): ImageStore {
     image: db.handle.prepare('SELECT * FROM image WHERE id = ?'),
     images: db.handle.prepare('SELECT * FROM image WHERE hidden = 0 ORDER BY added_at DESC, id'),
     prefix: db.handle.prepare('SELECT id FROM image WHERE hidden = 0 AND id >= ? AND id < ? LIMIT 2'),
-    document: db.handle.prepare('SELECT bytes FROM image_document WHERE digest = ?'),
+    document: db.handle.prepare('SELECT bytes, media_type FROM image_document WHERE digest = ?'),
     addDocument: db.handle.prepare('INSERT OR IGNORE INTO image_document VALUES (?, ?, ?)'),
     addImage: db.handle.prepare('INSERT INTO image (id, manifest, parent, size, added_at) VALUES (?, ?, ?, ?, ?)'),
     show: db.handle.prepare('UPDATE image SET hidden = 0, manifest = COALESCE(?, manifest) WHERE id = ?'),
@@ -88,14 +91,14 @@ export function createImageStore(db: Database, now: () => number): ImageStore {
   // A configuration never changes under its digest: parsed once.
   const parsed = new Map<Digest, { config: ImageConfigFile; chains: Digest[] }>();
 
-  const document = (digest: Digest): Buffer | undefined => {
+  const document: ImageStore['document'] = (digest) => {
     const row = sql.document.get(digest);
-    return row === undefined ? undefined : Buffer.from(row['bytes'] as Uint8Array);
+    return row === undefined ? undefined : { bytes: Buffer.from(row['bytes'] as Uint8Array), mediaType: row['media_type'] as string };
   };
   const content = (id: Digest): { config: ImageConfigFile; chains: Digest[] } => {
     let known = parsed.get(id);
     if (known === undefined) {
-      const config = parseConfig(document(id) ?? Buffer.alloc(0));
+      const config = parseConfig(document(id)?.bytes ?? Buffer.alloc(0));
       known = { config, chains: chainIds(config.rootfs.diff_ids) };
       if (parsed.size > 500) parsed.clear();
       parsed.set(id, known);
@@ -127,6 +130,10 @@ export function createImageStore(db: Database, now: () => number): ImageStore {
 
   const store: ImageStore = {
     get: visible,
+    getKept(id) {
+      const row = sql.image.get(id);
+      return row === undefined ? undefined : toRecord(row);
+    },
     list: () => sql.images.all().map(toRecord),
     names: () => sql.names.all().map((row) => ({ name: row['name'] as string, image: row['image'] as Digest })),
     namesOf: (image) => sql.namesOf.all(image).map((row) => row['name'] as string),
@@ -179,15 +186,17 @@ export function createImageStore(db: Database, now: () => number): ImageStore {
         parsed.delete(image);
       }),
     hold: (image, owner) => {
-      if (visible(image) === undefined) throw notFound(`No such image: ${image}`);
+      if (sql.image.get(image) === undefined) throw notFound(`No such image: ${image}`);
       sql.hold.run(owner, image);
     },
     release: (owner) =>
       db.transaction(() => {
         const image = sql.held.get(owner)?.['image'] as Digest | undefined;
-        if (image === undefined) return;
+        if (image === undefined) return false;
         sql.release.run(owner);
-        if (sql.image.get(image)?.['hidden'] === 1) store.drop(image);
+        if (sql.image.get(image)?.['hidden'] !== 1 || sql.holds.get(image) !== undefined) return false;
+        store.drop(image);
+        return true;
       }),
     document,
     children: (image) => sql.children.all(image).map((row) => row['id'] as Digest),

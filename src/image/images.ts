@@ -1,21 +1,27 @@
 import { systemClock, type Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
-import type { Digest } from '#spec/digest.ts';
+import { isDigest, type Digest } from '#spec/digest.ts';
 import type { EmitEvent } from '#spec/event.ts';
 import { notFound } from '#base/errors.ts';
 import type { ImageConfigFile, Platform } from '#spec/oci-image.ts';
 import { parseTarget } from '#spec/reference.ts';
-import type { JsonMessage } from '#spec/wire/image.ts';
+import type { Filters } from '#spec/filters.ts';
+import type { ImageDeleteResponseItem, ImageHistoryResponseItem, ImagesPruneResponse, ImageSummary, JsonMessage } from '#spec/wire/image.ts';
 import type { Database } from '#host/database.ts';
 import { createJail, type Jail } from '#host/jail.ts';
 import type { Layout } from '#host/layout.ts';
 import { createBlobStore } from './blob-store.ts';
 import { goArchitecture } from './configuration.ts';
+import { commitImage, type CommitOptions } from './commit.ts';
 import { nameImage, type ImageContext, type ImageUser } from './context.ts';
 import { createImageStore, recordName, type ImageRecord } from './image-store.ts';
 import { importImage, type ImportOptions } from './import.ts';
+import { imageHistory, inspectImage, type InspectedImage } from './inspect.ts';
 import { createLayerStore } from './layer-store.ts';
+import { listImages, type ListOptions } from './list.ts';
 import { loadImages } from './load.ts';
+import { pruneImages, removeImage } from './remove.ts';
+import { saveImages } from './save.ts';
 
 export interface ImagesOptions {
   layout: Layout;
@@ -66,18 +72,15 @@ export function createImages(options: ImagesOptions) {
     /** Removes what a crash left half made. */
     recover: (): Promise<void> => layers.sweep(),
 
+    /** By a full id this also finds what was removed under a container that still needs it. */
     lookup(reference: string, platform?: string): LookedUpImage {
-      const found = describe(store.find(reference).image);
-      if (platform !== undefined && platform !== '' && !matchesPlatform(found.platform, platform)) {
-        throw notFound(
-          `image with reference ${reference} was found but its platform (${renderPlatform(found.platform)}) does not match the specified platform (${platform})`,
-        );
-      }
+      const found = describe((isDigest(reference) ? store.getKept(reference) : undefined) ?? store.find(reference).image);
+      requirePlatform(found.platform, reference, platform);
       return found;
     },
     hold: (image: Digest, owner: string): void => store.hold(image, owner),
     release(owner: string): void {
-      store.release(owner);
+      if (store.release(owner)) layers.collect().catch((error: unknown) => log.error('collecting layers failed', { error }));
     },
     displayName(image: Digest, asGiven: string): string {
       try {
@@ -87,6 +90,26 @@ export function createImages(options: ImagesOptions) {
       }
     },
 
+    list: async (given: ListOptions): Promise<ImageSummary[]> => listImages(context, given),
+    async inspect(name: string, given: { platform?: string | undefined }): Promise<InspectedImage> {
+      const { image } = store.find(name);
+      requirePlatform(describe(image).platform, name, given.platform);
+      return inspectImage(context, image);
+    },
+    async history(name: string, given: { platform?: string | undefined }): Promise<ImageHistoryResponseItem[]> {
+      const { image } = store.find(name);
+      requirePlatform(describe(image).platform, name, given.platform);
+      return imageHistory(context, image);
+    },
+    remove: (name: string, given: { force: boolean; noPrune: boolean }): Promise<ImageDeleteResponseItem[]> => removeImage(context, name, given),
+    prune: (filters: Filters): Promise<ImagesPruneResponse> => pruneImages(context, filters),
+    async save(names: string[], given: { platforms: string[] }, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+      return saveImages(context, names, given.platforms, signal);
+    },
+    /** The new image's id. */
+    commit: async (given: CommitOptions): Promise<Digest> => (await commitImage(context, given)).id,
+    /** Bytes of all unpacked layers, each once. */
+    layersSize: (): number => layers.totalSize(),
     async tag(name: string, target: { repo: string; tag: string | undefined }): Promise<void> {
       const { image } = store.find(name);
       nameImage(context, image, recordName(parseTarget(target.repo, target.tag)));
@@ -95,6 +118,13 @@ export function createImages(options: ImagesOptions) {
     import: (tar: AsyncIterable<Uint8Array>, given: ImportOptions): AsyncIterable<JsonMessage> => importImage(context, tar, given),
     close: (): Promise<void> => jail.close(),
   };
+}
+
+function requirePlatform(platform: Platform, reference: string, wanted: string | undefined): void {
+  if (wanted === undefined || wanted === '' || matchesPlatform(platform, wanted)) return;
+  throw notFound(
+    `image with reference ${reference} was found but its platform (${renderPlatform(platform)}) does not match the specified platform (${wanted})`,
+  );
 }
 
 const renderPlatform = ({ os, architecture, variant }: Platform): string => [os, architecture, ...(variant ? [variant] : [])].join('/');

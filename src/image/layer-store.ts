@@ -49,6 +49,8 @@ export interface LayerStore {
   protect(chains: readonly Digest[]): Disposable;
   /** Removes layers that no image stacks and blobs that no layer needs. Returns the bytes freed. */
   collect(): Promise<{ freed: number; layers: Digest[] }>;
+  /** Sum of all layers' sizes. */
+  totalSize(): number;
   /** Once, before anything else: removes what a crash left behind. */
   sweep(): Promise<void>;
 }
@@ -227,6 +229,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
       await Promise.all([...doomedBlobs.map((blob) => blobs.remove(blob)), removeAll(...doomed)]);
       return { freed, layers: rows.map((layer) => layer.chainId) };
     }),
+    totalSize: () => Number(db.handle.prepare('SELECT COALESCE(SUM(size), 0) AS total FROM image_layer').get()?.['total'] ?? 0),
     async sweep() {
       const known = new Set(db.handle.prepare('SELECT chain_id, blob FROM image_layer').all().flatMap((row) => [row['chain_id'], row['blob']]));
       const strays = readdirSync(layout.layers).filter((name) => !known.has(`sha256:${name}`)).map((name) => join(layout.layers, name));

@@ -40,9 +40,9 @@ export function findChanges(job: ChangesJob): ChangeEntry[] {
   });
 }
 
-/** A folder that was copied up only for its content counts as modified only when its time or attributes changed. */
+/** A folder that was copied up only for its content is not a change by itself. */
 function sameFolder(a: BigIntStats, b: BigIntStats): boolean {
-  return a.mode === b.mode && a.uid === b.uid && a.gid === b.gid && a.mtimeNs === b.mtimeNs;
+  return a.mode === b.mode && a.uid === b.uid && a.gid === b.gid;
 }
 
 /** As Docker prints it: every folder above a change is there, as modified. */

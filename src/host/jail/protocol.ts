@@ -79,8 +79,8 @@ export interface PackJob {
   name: ByteString;
   /** `overlay`: the folder is an overlayfs upper or lower; its whiteouts are written as `.wh.` files. */
   whiteouts: 'overlay' | 'userxattr' | 'keep';
-  /** Leave out what lies below these (paths inside the root). */
-  exclude: ByteString[];
+  /** Only these paths inside the root, their folders among them; undefined takes everything. */
+  include: ByteString[] | undefined;
   /** Write into this new file of the host instead of streaming. */
   into: string | undefined;
 }

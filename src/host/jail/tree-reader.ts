@@ -38,7 +38,7 @@ export function* packTree(job: PackJob, totals: PackTotals): Generator<Buffer> {
 
 function* members(job: PackJob, totals: PackTotals): Generator<Buffer> {
   const links = new Map<string, ByteString>();
-  const exclude = new Set(job.exclude);
+  const include = job.include === undefined ? undefined : new Set(job.include);
   const prefix = job.whiteouts === 'userxattr' ? 'user.overlay.' : 'trusted.overlay.';
 
   function* visit(path: ByteString, name: ByteString): Generator<Buffer> {
@@ -65,7 +65,7 @@ function* members(job: PackJob, totals: PackTotals): Generator<Buffer> {
     }
     for (const child of list(path)) {
       const childPath = path === '/' ? `/${child}` : `${path}/${child}`;
-      if (!exclude.has(childPath)) yield* visit(childPath, join(name, child));
+      if (include === undefined || include.has(childPath)) yield* visit(childPath, join(name, child));
     }
   }
 

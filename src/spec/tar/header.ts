@@ -73,7 +73,8 @@ export function parseHeader(block: Buffer): RawHeader {
     sum += byte;
     signed += byte > 127 ? byte - 256 : byte;
   }
-  const stored = number(block, 148, 8);
+  const digits = /^[ \0]*([0-7]+)[ \0]*$/.exec(block.toString('latin1', 148, 156))?.[1];
+  const stored = digits === undefined ? -1 : parseInt(digits, 8);
   if (stored !== sum && stored !== signed) throw invalid('the archive is not a tar: a header has a wrong checksum');
   const magic = block.toString('latin1', 257, 263);
   const ustar = magic === 'ustar\0';
