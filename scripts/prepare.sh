@@ -95,3 +95,18 @@ prepare_package() {
   if install_packages "$1" run; then : >"$1/dist/.system" 2>/dev/null; fi
   return 0
 }
+
+# The docker CLI, for tests: the machine's own, or the one of Debian's package unpacked beside, without its daemon.
+docker_client() {
+  tools=$1/.cache/tools
+  PATH=$PATH:$tools/usr/bin
+  export PATH
+  command -v docker >/dev/null 2>&1 && return 0
+  command -v apt-get >/dev/null 2>&1 || return 0
+  mkdir -p "$tools"
+  for package in docker-cli docker.io; do
+    (cd "$tools" && apt-get download -qq "$package" >/dev/null 2>&1 && dpkg-deb -x "$package"_*.deb . && rm -f ./*.deb)
+    [ ! -x "$tools/usr/bin/docker" ] || return 0
+  done
+  say 'there is no docker CLI to be had; its tests are skipped'
+}
