@@ -9,7 +9,7 @@ import { codeOf, EngineError, messageOf } from '#base/errors.ts';
 import { createLog, type Log } from '#base/log.ts';
 import { setCloseOnExec } from '#host/descriptor.ts';
 import { type EngineConfig, loadConfig } from './daemon/config.ts';
-import { engineCommand } from './daemon/engine-command.ts';
+import { engineCommand } from '#base/engine-command.ts';
 import { engineEnvironment, inheritedPipe, watchKeeper } from './daemon/keeper-process.ts';
 import { takeLock } from './daemon/lock.ts';
 import { openLogFile } from './daemon/log-file.ts';

@@ -12,7 +12,7 @@ import { closeAllOnExec } from '#host/descriptor.ts';
 import { pipe } from '#host/spawn.ts';
 import { loadConfig } from './daemon/config.ts';
 import { engineEnvironment, startKeeper } from './daemon/keeper-process.ts';
-import { engineCommand } from './daemon/engine-command.ts';
+import { engineCommand } from '#base/engine-command.ts';
 import { logPath } from './daemon/log-file.ts';
 import { takeLock } from './daemon/lock.ts';
 import { bindAddresses } from './daemon/sockets.ts';

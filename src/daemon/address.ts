@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { invalid } from '#base/errors.ts';
-import type { Settings } from './options.ts';
+import type { Settings } from '#spec/daemon/options.ts';
 
 /** Where the engine listens. `fd`: sockets that systemd passes on (`fd://`). */
 export type Address = { kind: 'unix'; path: string } | { kind: 'tcp'; host: string; port: number } | { kind: 'systemd' };

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { defaultFolders, defaultSocket } from '#base/folders.ts';
 import { invalid, isErrno, messageOf } from '#base/errors.ts';
 import type { LogLevel } from '#base/log.ts';
-import { parseCommandLine } from './command-line.ts';
+import { parseCommandLine } from '#spec/daemon/command-line.ts';
 import { type Address, parseAddress, tlsFrom, type TlsFiles } from './address.ts';
-import { isOptionKey, OPTIONS, type Option, type OptionKey, type Settings } from './options.ts';
-import { valueFromFile } from './option-values.ts';
+import { isOptionKey, OPTIONS, type Option, type OptionKey, type Settings } from '#spec/daemon/options.ts';
+import { valueFromFile } from '#spec/daemon/option-values.ts';
 
 /** What one engine process does, decided once at its start. */
 export interface EngineConfig {
