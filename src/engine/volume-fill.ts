@@ -31,7 +31,7 @@ async function copyUp(rootfs: string, destination: string, staging: string, jail
         path: fromText(found.path),
         name: '',
         whiteouts: 'keep',
-        exclude: [],
+        include: undefined,
         into: undefined,
       });
       await jail.run(

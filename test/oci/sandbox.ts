@@ -1,6 +1,6 @@
 /** Runs containers that the compiler made through the real runtime, without conmon or an engine. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newId } from '#base/ids.ts';
@@ -43,6 +43,7 @@ export class Sandbox {
   readonly state = join(this.folder, 'state');
   readonly #started: string[] = [];
   readonly #children: ChildProcess[] = [];
+  readonly #open = new DisposableStack();
 
   constructor() {
     chmodSync(this.folder, 0o755);
@@ -73,20 +74,21 @@ export class Sandbox {
   compile(wishes: Wishes, id = newId()): RuntimeSpec {
     const own: NamespaceChoice = { kind: 'private' };
     const { config, hostConfig } = this.decide(wishes, id);
-    using prepared = prepareSpec({
+    const prepared = this.#open.use(prepareSpec({
       id,
       config,
       hostConfig,
       facts: wishes.facts ?? facts,
       defaults: dockerDefaults,
       rootfs: this.rootfs,
+      bundle: this.#folderOf(id),
       mounts: wishes.mounts ?? [],
       files: { hosts: undefined, hostname: undefined, resolvConf: undefined },
       namespaces: { network: own, pid: own, ipc: own, uts: own, cgroup: { kind: hostConfig.CgroupnsMode === 'private' ? 'private' : 'host' }, ...wishes.namespaces },
       cgroupsPath: `/gantry-test/${id}`,
       shmSource: undefined,
       consoleSize: undefined,
-    });
+    }));
     wishes.change?.(prepared.spec);
     return prepared.spec;
   }
@@ -133,9 +135,14 @@ export class Sandbox {
   }
 
   #bundle(id: string, spec: RuntimeSpec): string {
+    const bundle = this.#folderOf(id);
+    writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec));
+    return bundle;
+  }
+
+  #folderOf(id: string): string {
     const bundle = join(this.folder, 'bundles', id);
     mkdirSync(bundle, { recursive: true });
-    writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec));
     return bundle;
   }
 
@@ -145,9 +152,18 @@ export class Sandbox {
   }
 
   [Symbol.dispose](): void {
+    this.#open.dispose();
     for (const id of this.#started) this.#crun('delete', '--force', id);
     for (const child of this.#children) child.kill('SIGKILL');
     rmSync(this.folder, { recursive: true, force: true });
+    // The parent cgroup goes when the last container of all tests has gone.
+    for (const hierarchy of ['', ...readdirSync('/sys/fs/cgroup')]) {
+      try {
+        rmdirSync(join('/sys/fs/cgroup', hierarchy, 'gantry-test'));
+      } catch {
+        continue;
+      }
+    }
   }
 }
 

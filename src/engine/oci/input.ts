@@ -74,6 +74,8 @@ export interface SpecInput {
   /** Absolute path of the mounted root file system. Must be mounted: users, groups and devices are read from it. */
   rootfs: string;
   mounts: readonly PlannedMount[];
+  /** The container's folder under `run`. Subpaths of volumes are mounted below it until the runtime has bound them. */
+  bundle: string;
   /** Host files bound over /etc/hosts, /etc/hostname and /etc/resolv.conf; undefined leaves the image's own. */
   files: { hosts: string | undefined; hostname: string | undefined; resolvConf: string | undefined };
   /** Where network goes (`join` a netns file), and where modes `container:<id>` point, resolved to /proc/<pid>/ns/... */

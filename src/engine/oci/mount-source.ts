@@ -1,16 +1,18 @@
-import { constants, mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { constants, mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { invalid, isErrno } from '#base/errors.ts';
 import { close, open, openat2, O, RESOLVE } from '#host/kernel.ts';
+import { kernelMounts } from '#host/mount.ts';
 import type { PlannedMount } from './input.ts';
 
 /**
  * The host path to bind for a mount. Makes a missing source when the mount says so. A volume's subpath is resolved inside
- * the volume and held open (by `held`) until the runtime has bound it, so that a container that shares the volume cannot
- * exchange it for a link to somewhere else meanwhile.
+ * the volume and mounted at `scratch` (until `held` is disposed), so that a container that shares the volume cannot
+ * exchange it for a link to somewhere else before the runtime binds it. A crash may leave that mount; the next call
+ * with the same `scratch` takes it away.
  */
-export function mountSource(mount: PlannedMount, held: DisposableStack): string {
+export function mountSource(mount: PlannedMount, scratch: string, held: DisposableStack): string {
   if (mount.type === 'tmpfs') return '';
-  if (mount.type === 'volume') return mount.subpath === '' ? mount.source : subpathSource(mount, held);
+  if (mount.type === 'volume') return mount.subpath === '' ? mount.source : subpathSource(mount, scratch, held);
   ensureBindSource(mount);
   checkPropagation(mount);
   return mount.source;
@@ -56,12 +58,22 @@ export function mountOf(path: string, mountinfo: string): { target: string; fiel
   return best;
 }
 
-function subpathSource(mount: PlannedMount, held: DisposableStack): string {
+function subpathSource(mount: PlannedMount, scratch: string, held: DisposableStack): string {
   const volume = open(mount.source, O.PATH | constants.O_DIRECTORY);
   try {
     const fd = openat2(volume, mount.subpath, { flags: O.PATH, resolve: RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS });
-    held.defer(() => close(fd));
-    return `/proc/${process.pid}/fd/${fd}`;
+    try {
+      while (kernelMounts.unmount(scratch));
+      const source = `/proc/self/fd/${fd}`;
+      rmSync(scratch, { recursive: true, force: true });
+      if (statSync(source).isDirectory()) mkdirSync(scratch, { recursive: true, mode: 0o700 });
+      else writeFileSync(scratch, '', { mode: 0o600 });
+      kernelMounts.bind(source, scratch);
+      held.defer(() => kernelMounts.unmount(scratch));
+      return scratch;
+    } finally {
+      close(fd);
+    }
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) throw invalid(`cannot access path ${mount.source}/${mount.subpath}: no such file or directory`);
     if (isErrno(error, 'EXDEV', 'ELOOP')) throw invalid(`cannot access path ${mount.source}/${mount.subpath}: it leads out of the volume`);

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { RuntimeSpec } from '#spec/oci-runtime.ts';
 import { injectCdiDevices, readCdiDevices } from './cdi.ts';
 import { compileSpec } from './compile.ts';
@@ -13,7 +14,7 @@ import { ensureWorkingDir } from './working-dir.ts';
 export interface PreparedSpec {
   spec: RuntimeSpec;
   user: ResolvedUser;
-  /** Releases what mount sources hold open (volume subpaths); call it once the runtime has created the container. */
+  /** Takes away what was mounted for the runtime to bind (volume subpaths); call it once the runtime has created the container. */
   [Symbol.dispose](): void;
 }
 
@@ -27,7 +28,7 @@ export function prepareSpec(input: SpecInput): PreparedSpec {
     for (const { destination } of input.mounts) checkProcDestination(leadOf(input.rootfs, destination));
     const { spec, user } = compileSpec(input, {
       files: rootFiles(input.rootfs),
-      mountSource: (mount: PlannedMount) => mountSource(mount, sources),
+      mountSource: (mount: PlannedMount) => mountSource(mount, join(input.bundle, `subpath-${input.mounts.indexOf(mount)}`), sources),
       workingDir: (path, owner) => ensureWorkingDir(input.rootfs, path, owner),
     });
     const requests = input.hostConfig.DeviceRequests ?? [];

@@ -45,9 +45,10 @@ function kernelMounts(input: SpecInput): SpecMount[] {
   ];
 }
 
-function mqueueMount({ namespaces }: SpecInput): SpecMount[] {
+/** A user namespace may not mount the queues of an ipc namespace that it does not own; a bind of the host's will do. */
+function mqueueMount(input: SpecInput): SpecMount[] {
   const options = ['nosuid', 'noexec', 'nodev'];
-  return namespaces.ipc.kind === 'host'
+  return input.namespaces.ipc.kind === 'host' && (idMaps(input) !== undefined || input.facts.rootless)
     ? [{ destination: '/dev/mqueue', type: 'bind', source: '/dev/mqueue', options: ['rbind', ...options] }]
     : [{ destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options }];
 }
