@@ -12,6 +12,7 @@ import { createJail, type Jail } from '#host/jail.ts';
 import type { Layout } from '#host/layout.ts';
 import { createBlobStore } from './blob-store.ts';
 import { goArchitecture } from './configuration.ts';
+import { bootstrapImage } from './bootstrap.ts';
 import { commitImage, type CommitOptions } from './commit.ts';
 import { nameImage, type ImageContext, type ImageUser } from './context.ts';
 import { createImageStore, recordName, type ImageRecord } from './image-store.ts';
@@ -116,6 +117,8 @@ export function createImages(options: ImagesOptions) {
     },
     load: (tar: AsyncIterable<Uint8Array>, given: { quiet: boolean; platforms: string[] }): AsyncIterable<JsonMessage> => loadImages(context, tar, given),
     import: (tar: AsyncIterable<Uint8Array>, given: ImportOptions): AsyncIterable<JsonMessage> => importImage(context, tar, given),
+    /** Makes `busybox`, `debian` or `debian:<release>` from this machine's packages; the last status is the image's id. */
+    bootstrap: (name: string): AsyncIterable<JsonMessage> => bootstrapImage(context, name),
     close: (): Promise<void> => jail.close(),
   };
 }
