@@ -54,7 +54,7 @@ ${bridges.map(({ name }) => `\t\tiifname "${name}" oifname "${name}" accept\n`).
 	chain postrouting {
 		type nat hook postrouting priority srcnat; policy accept;
 		oifname @bridges ip saddr 127.0.0.0/8 masquerade comment "the host by its loopback"
-${outward.map(({ name }) => `\t\tiifname "${name}" oifname "${name}" ct status dnat masquerade\n`).join('')}${outward
+${outward.map(({ name, subnet }) => `\t\tip saddr ${subnet} oifname "${name}" ct status dnat masquerade\n`).join('')}${outward
     .filter((bridge) => bridge.masquerade)
     .map(({ name, subnet }) => `\t\tip saddr ${subnet} oifname != "${name}" masquerade\n`)
     .join('')}	}

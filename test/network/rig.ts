@@ -1,0 +1,151 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createLog } from '#base/log.ts';
+import { openDatabase } from '#host/database.ts';
+import { createLayout, type Layout } from '#host/layout.ts';
+import { kernelMounts } from '#host/mount.ts';
+import { createNetworks, type NetworkRoom } from '#network/networks.ts';
+import type { NetworkConfig } from '#network/options.ts';
+import { networkMigrations } from '#network/store.ts';
+import type { EngineEvent } from '#spec/event.ts';
+import { asContainerId, type ContainerId } from '#spec/ids.ts';
+
+export const newContainer = (): ContainerId => asContainerId(randomBytes(32).toString('hex'));
+
+type Request = Parameters<NetworkRoom['sandboxes']['up']>[0];
+
+/** A network room on a folder of its own, with its own bridge and table; `restart` is what a killed engine's successor sees. */
+export class NetworkRig {
+  readonly layout: Layout;
+  readonly events: EngineEvent[] = [];
+  readonly attached = new Map<ContainerId, { name: string; mode: string; networks: Set<string>; hosts?: string }>();
+  readonly #folder: string;
+  readonly #processes: ChildProcess[] = [];
+  readonly #config: NetworkConfig;
+  #open: { room: NetworkRoom; close: () => Promise<void> };
+
+  constructor(config: NetworkConfig = {}) {
+    this.#folder = mkdtempSync(join(tmpdir(), 'network-'));
+    this.layout = createLayout(join(this.#folder, 'root'), join(this.#folder, 'run'));
+    mkdirSync(this.layout.root, { recursive: true });
+    mkdirSync(this.layout.run, { recursive: true });
+    this.#config = config;
+    this.#open = this.#start();
+  }
+
+  get room(): NetworkRoom {
+    return this.#open.room;
+  }
+
+  get bridge(): string {
+    return `gtr${this.layout.instance}`;
+  }
+
+  async restart(live: Iterable<ContainerId>): Promise<void> {
+    await this.#open.close();
+    this.#open = this.#start();
+    await this.room.sandboxes.recover(new Set(live));
+  }
+
+  up(changes: Partial<Request> = {}) {
+    const container = changes.container ?? newContainer();
+    this.attached.set(container, { name: `c-${container.slice(0, 6)}`, mode: 'bridge', networks: new Set(['bridge']) });
+    return this.room.sandboxes.up({
+      container, name: `c-${container.slice(0, 6)}`, hostname: container.slice(0, 12), domainname: '', extraHosts: [], dns: [], dnsSearch: [], dnsOptions: [],
+      endpoints: [{ network: 'bridge', settings: {} }], ports: {}, exposed: [], ...changes,
+    });
+  }
+
+  /** A web server that answers every path with `body`, inside the namespace. */
+  async serve(netnsPath: string, port: number, body: string): Promise<ChildProcess> {
+    const script = `require('node:http').createServer((q, s) => s.end(${JSON.stringify(body)} + ' ' + q.socket.remoteAddress)).listen(${port}, '0.0.0.0', () => console.log('up'))`;
+    const server = spawn('nsenter', [`--net=${netnsPath}`, process.execPath, '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#processes.push(server);
+    await new Promise((resolve, reject) => {
+      server.stdout.once('data', resolve);
+      server.once('exit', () => reject(new Error('the server ended')));
+    });
+    return server;
+  }
+
+  /** Runs a command inside the namespace. */
+  inside(netnsPath: string, ...command: string[]): { status: number | null; output: string } {
+    const result = spawnSync('nsenter', [`--net=${netnsPath}`, ...command], { encoding: 'utf8', timeout: 10_000 });
+    return { status: result.status, output: result.stdout + result.stderr };
+  }
+
+  get(netnsPath: string, url: string): { status: number | null; output: string } {
+    return this.inside(netnsPath, 'busybox', 'timeout', '2', 'busybox', 'wget', '-q', '-O', '-', url);
+  }
+
+  /** Like `get` while this process goes on, for servers that live in it. Undefined when there was no answer. */
+  async getLater(netnsPath: string, url: string): Promise<string | undefined> {
+    const child = spawn('nsenter', [`--net=${netnsPath}`, 'busybox', 'timeout', '2', 'busybox', 'wget', '-q', '-O', '-', url], { stdio: ['ignore', 'pipe', 'ignore'] });
+    let output = '';
+    child.stdout.on('data', (data: Buffer) => (output += data.toString()));
+    const status = await new Promise((resolve) => child.once('close', resolve));
+    return status === 0 ? output : undefined;
+  }
+
+  async stop(process: ChildProcess): Promise<void> {
+    if (process.exitCode !== null || process.signalCode !== null) return;
+    const gone = new Promise((resolve) => process.once('exit', resolve));
+    process.kill('SIGKILL');
+    await gone;
+  }
+
+  /** Removes everything and returns what is left: nothing, when all is well. */
+  async finish(): Promise<string[]> {
+    for (const process of this.#processes) await this.stop(process);
+    for (const container of this.attached.keys()) await this.room.sandboxes.down(container);
+    await this.room.removeAll();
+    await this.#open.close();
+    const left = this.traces();
+    rmSync(this.#folder, { recursive: true, force: true });
+    return left;
+  }
+
+  /** Mounts, links, tables and rules that carry our names. */
+  traces(): string[] {
+    const run = (command: string, ...args: string[]): string[] => spawnSync(command, args, { encoding: 'utf8' }).stdout.split('\n');
+    return [
+      ...kernelMounts.list(this.#folder).map(({ target }) => target),
+      ...run('ip', '-br', 'link').filter((line) => line.includes(this.layout.instance)),
+      ...run('nft', 'list', 'ruleset').filter((line) => line.includes(this.layout.instance)),
+    ];
+  }
+
+  #start(): { room: NetworkRoom; close: () => Promise<void> } {
+    const db = openDatabase(this.layout.database, networkMigrations);
+    const room = createNetworks({
+      layout: this.layout, db, config: this.#config,
+      log: createLog({ level: 'warn', format: 'text', write: (line) => console.error(line) }),
+      emit: (event) => void this.events.push(event),
+      containers: {
+        find: (name) => {
+          const found = [...this.attached].find(([id, { name: own }]) => id === name || own === name);
+          if (found === undefined) throw new Error(`No such container: ${name}`);
+          return { id: found[0], name: found[1].name, mode: found[1].mode };
+        },
+        nameOf: (id) => this.attached.get(id)?.name,
+        networksOf: (id) => [...(this.attached.get(id)?.networks ?? [])],
+        connected: (id, network, _settings, hosts) => {
+          const container = this.attached.get(id);
+          container?.networks.add(network);
+          if (container && hosts !== undefined) container.hosts = hosts;
+        },
+        disconnected: (id, network) => void this.attached.get(id)?.networks.delete(network),
+      },
+    });
+    return {
+      room,
+      close: async () => {
+        await room.close();
+        db.close();
+      },
+    };
+  }
+}
