@@ -45,6 +45,14 @@ export const nodes: readonly Node[] = [
     leaf('run', 'Make a container from an image and run it', run),
   ]),
   leaf('create', 'Make a container without starting it', create),
+  group('engine', 'Manage the engine itself', [
+    leaf('install', 'Have systemd keep the engine, from boot on', () => import('./engine/install.ts')),
+    leaf('logs', "Show the engine's own log", () => import('./engine/logs.ts')),
+    leaf('restart', 'Start a new engine in the place of the running one', async () => ({ command: (await import('./engine/commands.ts')).restart })),
+    leaf('start', 'Start the engine', async () => ({ command: (await import('./engine/commands.ts')).start })),
+    leaf('status', 'Show whether the engine runs, and what it takes', () => import('./engine/status.ts')),
+    leaf('stop', 'Stop the engine; containers go on running', async () => ({ command: (await import('./engine/commands.ts')).stop })),
+  ]),
 ];
 
 /** All the ways to write the command, without the program's name: `container ls`, `container ps`, `ps`. */

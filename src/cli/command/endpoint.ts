@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { defaultFolders, defaultSocket } from '#base/folders.ts';
+import { defaultFolders, defaultSocket } from '#base/folders.ts';
 import { CliError } from './command.ts';
 import type { ConfigFile } from './config-file.ts';
 import type { GlobalFlags } from './global-flags.ts';
@@ -20,8 +22,7 @@ export interface Endpoint {
 
 /** Where the machine's own engine listens. */
 export function ownSocket(): string {
-  const folder = process.getuid?.() === 0 ? '/run' : (process.env['XDG_RUNTIME_DIR'] ?? `/run/user/${process.getuid?.() ?? 0}`);
-  return join(folder, 'gantry', 'gantry.sock');
+  return defaultSocket(defaultFolders({ user: process.geteuid?.() ?? 0, env: process.env }));
 }
 
 /** The environment's word on which engine to use; `GANTRY_HOST` goes before `DOCKER_HOST`. */
