@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defaultFolders, defaultSocket } from '#base/folders.ts';
-import { defaultFolders, defaultSocket } from '#base/folders.ts';
 import { CliError } from './command.ts';
 import type { ConfigFile } from './config-file.ts';
 import type { GlobalFlags } from './global-flags.ts';
