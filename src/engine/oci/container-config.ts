@@ -65,5 +65,6 @@ function mergeHealthcheck(own: HealthConfig | undefined | null, image: HealthCon
 
 /** `80` means `80/tcp`. */
 function withProtocols<T>(ports: Record<string, T>): Record<string, T> {
-  return Object.fromEntries(Object.entries(ports).map(([port, value]) => [port.includes('/') ? port : `${port}/tcp`, value]));
+  const named = Object.entries(ports).map(([port, value]) => [port.includes('/') ? port : `${port}/tcp`, value] as const);
+  return Object.fromEntries(named.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
