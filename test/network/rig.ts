@@ -32,7 +32,9 @@ export class NetworkRig {
     this.layout = createLayout(join(this.#folder, 'root'), join(this.#folder, 'run'));
     mkdirSync(this.layout.root, { recursive: true });
     mkdirSync(this.layout.run, { recursive: true });
-    this.#config = config;
+    // Suites run side by side: each takes its subnets from a range of its own.
+    const range = parseInt(this.layout.instance.slice(0, 2), 16);
+    this.#config = { defaultAddressPools: [{ base: `10.${range}.0.0/16`, size: 24 }], ...config };
     this.#open = this.#start();
   }
 

@@ -23,7 +23,7 @@ test('a sandbox has loopback, eth0 with its address, and a route out', async () 
   const { address, gateway } = { address: sandbox.endpoints['bridge']?.IPAddress ?? '', gateway: sandbox.endpoints['bridge']?.Gateway ?? '' };
   const shown = rig.inside(sandbox.netnsPath, 'ip', '-br', 'address').output;
   assert.match(shown, /^lo +UNKNOWN +127\.0\.0\.1\/8/m);
-  assert.match(shown, new RegExp(`^eth0@\\S+ +UP +${address.replaceAll('.', '\\.')}/16 *$`, 'm'));
+  assert.match(shown, new RegExp(`^eth0@\\S+ +UP +${address.replaceAll('.', '\\.')}/24 *$`, 'm'));
   assert.match(rig.inside(sandbox.netnsPath, 'ip', 'route').output, new RegExp(`^default via ${gateway} dev eth0`, 'm'));
   assert.equal(rig.inside(sandbox.netnsPath, 'busybox', 'ping', '-c1', '-W2', gateway).status, 0);
   assert.equal(sandbox.netnsPath.startsWith(rig.layout.netns), true);
@@ -68,7 +68,7 @@ test('a port published on loopback is for the host only', async () => {
 test('a container reaches the host by the gateway, yet never the host\'s loopback', async (t) => {
   const sandbox = await rig.up();
   const gateway = sandbox.endpoints['bridge']?.Gateway ?? '';
-  const answer = (request: unknown, response: { end: (text: string) => void }): void => response.end('host');
+  const answer = (_request: unknown, response: { end: (text: string) => void }): void => response.end('host');
   const [open, closed] = [createHttpServer(answer), createHttpServer(answer)];
   const listen = async (server: typeof open, address: string): Promise<number> => {
     await new Promise<void>((resolve) => server.listen(0, address, resolve));
@@ -82,7 +82,6 @@ test('a container reaches the host by the gateway, yet never the host\'s loopbac
   for (const command of [['ip', 'address', 'delete', '127.0.0.1/8', 'dev', 'lo'], ['ip', 'route', 'add', '127.0.0.0/8', 'via', gateway]]) {
     rig.inside(sandbox.netnsPath, ...command);
   }
-  rig.inside(sandbox.netnsPath, 'ip', 'rule', 'delete', 'table', 'local');
   rig.inside(sandbox.netnsPath, 'busybox', 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet');
   assert.equal(await get(`http://127.0.0.1:${closedPort}/`), undefined);
 });
