@@ -117,7 +117,7 @@ function adopt(layer: number, below: number, folder: string): boolean {
   }
 }
 
-/** Bytes of all files below a folder, each inode once; what goes away meanwhile counts nothing. */
+/** Bytes of all files and symlinks below a folder, each inode once; what goes away meanwhile counts nothing. */
 export function measure(root: string): number {
   const seen = new Set<string>();
   let total = 0;
@@ -131,7 +131,7 @@ export function measure(root: string): number {
         continue;
       }
       if (stats.isDirectory()) visit(child);
-      else if (stats.isFile()) {
+      else {
         if (stats.nlink > 1n) {
           const key = `${stats.dev}:${stats.ino}`;
           if (seen.has(key)) continue;

@@ -1,4 +1,6 @@
-import { constants } from 'node:fs';
+import { closeSync, constants, fstatSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { isErrno } from '#base/errors.ts';
 import { chdir, chroot, close, CLONE, fchdir, MNT, mount, MS, O, open, openat2, pivotRoot, RESOLVE, setns, umask, umount, unshare } from '../kernel.ts';
 import { kernelMounts } from '../mount.ts';
 import type { JailBind, JailRoot } from './protocol.ts';
@@ -34,7 +36,7 @@ export function enter(root: JailRoot): Disposable {
     } else {
       unshare(CLONE.NEWNS);
       separate = true;
-      assemble(root);
+      assemble(root, home.root);
     }
   } catch (error) {
     leave();
@@ -43,42 +45,57 @@ export function enter(root: JailRoot): Disposable {
   return { [Symbol.dispose]: leave };
 }
 
-function assemble(root: Extract<JailRoot, { kind: 'container' }>): void {
+function assemble({ path, binds }: Extract<JailRoot, { kind: 'container' }>, home: number): void {
   mount(null, '/', null, MS.REC | MS.PRIVATE);
-  let target: string;
-  if ('path' in root.base) {
-    target = root.base.path;
-    kernelMounts.bind(target, target, { recursive: true });
-  } else {
-    target = root.base.target;
-    const { lower, upper, work, options } = root.base;
-    kernelMounts.overlay({ lower, upper, work, options, target });
-  }
-  const folder = open(target, O.PATH | constants.O_DIRECTORY);
+  kernelMounts.bind(path, path, { recursive: true });
+  const root = open(path, O.PATH | constants.O_DIRECTORY);
   try {
-    for (const bind of root.binds) addBind(folder, bind);
-    fchdir(folder);
+    for (const bind of binds) addBind(root, bind, home);
+    fchdir(root);
   } finally {
-    close(folder);
+    close(root);
   }
   pivotRoot('.', '.');
   umount('.', MNT.DETACH);
   chdir('/');
 }
 
-/** The kernel finds the mount point inside the root, whatever symlinks the container made. */
-function addBind(root: number, bind: JailBind): void {
-  let point: number;
+/** The kernel finds source and mount point inside their roots, whatever symlinks others made there. */
+function addBind(root: number, bind: JailBind, home: number): void {
+  const within = { flags: O.PATH, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS };
+  let source = open(bind.source, O.PATH);
+  let point: number | undefined;
   try {
-    point = openat2(root, bind.destination, { flags: O.PATH, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS });
-  } catch {
-    // A container that never started has no mount point yet: the mount is simply not there, as in the container's layer.
-    return;
-  }
-  try {
-    kernelMounts.bind(bind.source, `/proc/self/fd/${point}`, { recursive: true, readOnly: bind.readOnly });
+    if (bind.subpath !== '') {
+      const inner = openat2(source, bind.subpath, within);
+      close(source);
+      source = inner;
+    }
+    try {
+      point = openat2(root, bind.destination, within);
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error;
+      makePoint(root, bind.destination, fstatSync(source).isDirectory(), home);
+      point = openat2(root, bind.destination, within);
+    }
+    kernelMounts.bind(`/proc/self/fd/${source}`, `/proc/self/fd/${point}`, { recursive: true, readOnly: bind.readOnly });
   } finally {
-    close(point);
+    close(source);
+    if (point !== undefined) close(point);
+  }
+}
+
+/** As the runtime does when it starts a container: a missing mount point is made. */
+function makePoint(root: number, destination: string, folder: boolean, home: number): void {
+  fchdir(root);
+  chroot('.');
+  try {
+    mkdirSync(folder ? destination : dirname(destination), { recursive: true, mode: 0o755 });
+    if (!folder) closeSync(openSync(destination, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o644));
+  } finally {
+    fchdir(home);
+    chroot('.');
+    chdir('/');
   }
 }
 

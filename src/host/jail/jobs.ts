@@ -1,6 +1,6 @@
 /** The jobs of a jailed worker, each run to its end on the thread that is inside the root. */
 import { closeSync, constants, openSync, statSync } from 'node:fs';
-import { EngineError, invalid, notFound } from '#base/errors.ts';
+import { invalid } from '#base/errors.ts';
 import { toText } from '#spec/tar/header.ts';
 import { defaultTarLimits, TarReader } from '#spec/tar/reader.ts';
 import { adoptFolders, findChanges, measure } from './changes.ts';
@@ -104,9 +104,7 @@ async function spool(job: SpoolJob, streams: JobStreams): Promise<JobResults['sp
 }
 
 function requireFolder(path: string): void {
-  const there = statSync(fsPath(path), { throwIfNoEntry: false });
-  if (there === undefined) throw notFound(`Could not find the file ${toText(path)} in container`);
-  if (!there.isDirectory()) throw invalid('extraction point is not a directory');
+  if (statSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() !== true) throw invalid('extraction point is not a directory');
 }
 
 async function pack(job: PackJob, streams: JobStreams): Promise<JobResults['pack']> {
@@ -135,13 +133,12 @@ function stat(job: StatJob): JobResults['stat'] {
   const cut = job.path.lastIndexOf('/');
   const last = job.path.slice(cut + 1);
   const folder = resolvePath(job.path.slice(0, cut + 1));
-  const asked = last === '' || last === '.' ? folder : `${folder === '/' ? '' : folder}/${last}`;
+  const asFolder = last === '' || last === '.';
+  const asked = asFolder ? folder : `${folder === '/' ? '' : folder}/${last}`;
   const resolved = job.follow ? resolvePath(asked) : asked;
   const stats = look(resolved);
-  if (stats === undefined) throw notFound(`Could not find the file ${toText(job.path)} in container`);
-  if ((last === '' || last === '.') && !stats.isDirectory()) {
-    throw new EngineError('invalid_argument', `${toText(job.path)} is not a directory`);
-  }
+  if (stats === undefined) return undefined;
+  if (asFolder && !stats.isDirectory()) throw invalid(`lstat ${toText(job.path)}: not a directory`);
   return {
     resolved,
     mode: Number(stats.mode),

@@ -3,20 +3,22 @@ import type { ByteString } from '#spec/tar/header.ts';
 import type { Digest } from '#spec/digest.ts';
 import type { ErrorCode } from '#base/errors.ts';
 
-/** A bind to assemble below a container's root. `destination` is resolved inside the root by the kernel. */
+/** A bind to assemble below a container's root. `destination` is resolved inside the root by the kernel, or made there. */
 export interface JailBind {
   source: string;
+  /** Inside `source`, resolved there by the kernel; empty for all of it. */
+  subpath: string;
   destination: string;
   readOnly: boolean;
 }
 
 /**
- * What the worker's thread takes as `/`. A `folder` is entered by chroot. A `container` is assembled in a mount namespace
- * of the thread's own (the overlay or the mounted folder, then the binds), which ends with the job or the process.
+ * What the worker's thread takes as `/`. A `folder` is entered by chroot. A `container` is a mounted root file system with
+ * binds added in a mount namespace of the thread's own, which ends with the job or the process.
  */
 export type JailRoot =
   | { kind: 'folder'; path: string }
-  | { kind: 'container'; base: { path: string } | { lower: string[]; upper: string; work: string; options: string[]; target: string }; binds: JailBind[] };
+  | { kind: 'container'; path: string; binds: JailBind[] };
 
 /** Bytes that go in: a file of the host (opened before the root is entered) or a stream from the caller. */
 export type ByteSource = { kind: 'file'; path: string } | { kind: 'stream' };
@@ -150,7 +152,8 @@ export interface JobResults {
   spool: Map<ByteString, SpooledMember>;
   pack: PackResult;
   adopt: undefined;
-  stat: StatResult;
+  /** Undefined when there is nothing. */
+  stat: StatResult | undefined;
   changes: ChangeEntry[];
   measure: number;
 }
