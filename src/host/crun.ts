@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readFileSync, rmSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, rmSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError, isErrno } from '#base/errors.ts';
 import type { LinuxResources } from '#spec/oci-runtime.ts';
@@ -166,7 +166,15 @@ class Crun implements Runtime {
   }
 
   async update(id: string, resources: LinuxResources): Promise<void> {
-    await this.#call('update', '--resources', '-', id, { input: JSON.stringify(resources) });
+    // Node's pipes are sockets, which crun cannot open as /dev/stdin. The file goes with the state folder after a crash.
+    const file = join(this.#root, id, 'update.json');
+    if (this.#status(id) === undefined) throw new EngineError('not_found', `the runtime knows no container ${id}`);
+    writeFileSync(file, JSON.stringify(resources), { mode: 0o600 });
+    try {
+      await this.#call('update', '--resources', file, id);
+    } finally {
+      rmSync(file, { force: true });
+    }
   }
 
   async delete(id: string): Promise<void> {
@@ -197,16 +205,13 @@ class Crun implements Runtime {
     return readRuntimeStatus(this.#root, id, this.#cgroups);
   }
 
-  async #call(...args: [...string[], string | { input: string }]): Promise<void> {
+  async #call(...args: string[]): Promise<void> {
     const { code, stderr } = await this.#spawn(...args);
-    if (code !== 0) throw this.#failed(String(args[0]), stderr);
+    if (code !== 0) throw this.#failed(args[0] ?? '', stderr);
   }
 
-  async #spawn(...args: [...string[], string | { input: string }]): Promise<{ code: number; stderr: string }> {
-    const last = args.at(-1);
-    const input = typeof last === 'object' ? last.input : undefined;
-    const words = args.filter((word) => typeof word === 'string');
-    return spawnCollect(this.path, [`--root=${this.#root}`, ...words], { deadline: this.#deadline, ...(input === undefined ? {} : { input }) });
+  #spawn(...args: string[]): Promise<{ code: number; stderr: string }> {
+    return spawnCollect(this.path, [`--root=${this.#root}`, ...args], { deadline: this.#deadline });
   }
 
   #failed(action: string, stderr: string): EngineError {

@@ -23,6 +23,13 @@ const IDLE = 100;
 
 /** Reads a container's log from its files; follows it across rotations without losing or repeating a line. */
 export async function* openLogs(request: OpenLogsOptions): AsyncGenerator<LogBatch> {
+  const reader = new Reader(request);
+  yield* readFiles(request, reader);
+  const rest = reader.rest();
+  if (rest.length > 0 && !request.signal.aborted) yield rest;
+}
+
+async function* readFiles(request: OpenLogsOptions, reader: Reader): AsyncGenerator<LogBatch> {
   const { dir, options, signal } = request;
   await using stack = new AsyncDisposableStack();
   const alarm = options.follow ? stack.use(new ChangeAlarm(dir, signal)) : undefined;
@@ -30,9 +37,8 @@ export async function* openLogs(request: OpenLogsOptions): AsyncGenerator<LogBat
   stack.defer(async () => {
     for (const source of sources) await source[Symbol.asyncDispose]();
   });
-  const selected = new Set<RecordStream>([...(options.stdout ? ['stdout' as const] : []), ...(options.stderr ? ['stderr' as const] : [])]);
-  if (selected.size === 0) return;
-  const reader = new Reader(request, selected, options.tail === undefined ? undefined : await findTail(sources, options.tail, selected));
+  if (reader.selected.size === 0) return;
+  if (options.tail !== undefined) reader.startAt(await findTail(sources, options.tail, reader.selected));
 
   for (let index = reader.firstSource(sources.length); index < sources.length; index++) {
     const source = sources[index];
@@ -51,7 +57,7 @@ export async function* openLogs(request: OpenLogsOptions): AsyncGenerator<LogBat
         // Its successor exists, so conmon writes to this file no more.
         yield* reader.readMore(source);
         reader.endOfSource();
-        if (next === 'gone') return yield* followAnew(request, reader);
+        if (next === 'gone') return yield* readLater(request, reader);
         sources.push(next);
         break;
       }
@@ -66,13 +72,14 @@ export async function* openLogs(request: OpenLogsOptions): AsyncGenerator<LogBat
       await alarm.wait(IDLE);
       if ((await openedAny(dir)) || signal.aborted) break;
     }
-    if (!signal.aborted && (await openedAny(dir))) yield* openLogs(request);
+    if (!signal.aborted && (await openedAny(dir))) yield* readFiles(request, reader);
   }
 }
 
 /** The file being read was rotated out of the way entirely: goes on with what is later than the last record read. */
-async function* followAnew(request: OpenLogsOptions, reader: Reader): AsyncGenerator<LogBatch> {
-  yield* openLogs({ ...request, options: { ...request.options, tail: undefined, since: reader.afterLast() ?? request.options.since } });
+async function* readLater(request: OpenLogsOptions, reader: Reader): AsyncGenerator<LogBatch> {
+  reader.startAfterLast();
+  yield* readFiles({ ...request, options: { ...request.options, tail: undefined } }, reader);
 }
 
 async function openedAny(dir: string): Promise<boolean> {
@@ -84,8 +91,8 @@ async function openedAny(dir: string): Promise<boolean> {
 /** Selects and renders records; keeps the position in the file that is read. */
 class Reader {
   readonly #rendering: Rendering;
-  readonly #selected: ReadonlySet<RecordStream>;
-  readonly #tail: TailStarts | undefined;
+  readonly selected: ReadonlySet<RecordStream>;
+  #tail: TailStarts | undefined;
   readonly #until: Buffer | undefined;
   readonly #untilNanos: bigint | undefined;
   #since: Buffer | undefined;
@@ -95,10 +102,9 @@ class Reader {
   /** A record after `until` was met. */
   finished = false;
 
-  constructor(request: OpenLogsOptions, selected: ReadonlySet<RecordStream>, tail: TailStarts | undefined) {
+  constructor(request: OpenLogsOptions) {
     const { options, attributes } = request;
-    this.#selected = selected;
-    this.#tail = tail;
+    this.selected = new Set([...(options.stdout ? ['stdout' as const] : []), ...(options.stderr ? ['stderr' as const] : [])]);
     this.#since = options.since === undefined || options.since <= 0n ? undefined : timeKey(options.since);
     this.#untilNanos = options.until === undefined || options.until <= 0n ? undefined : options.until;
     this.#until = this.#untilNanos === undefined ? undefined : timeKey(this.#untilNanos);
@@ -111,13 +117,13 @@ class Reader {
 
   firstSource(count: number): number {
     if (this.#tail === undefined) return 0;
-    return Math.max(0, Math.min(count - 1, ...[...this.#selected].map((stream) => this.#tail?.[stream].source ?? 0)));
+    return Math.max(0, Math.min(count - 1, ...[...this.selected].map((stream) => this.#tail?.[stream].source ?? 0)));
   }
 
   async *readSource(source: LogSource, index: number): AsyncGenerator<LogBatch> {
     this.#index = index;
-    const starts = this.#tail === undefined ? [] : [...this.#selected].map((stream) => this.#tail?.[stream]).filter((start) => start?.source === index);
-    const everyStreamStartsHere = this.#tail !== undefined && starts.length > 0 && [...this.#selected].every((stream) => (this.#tail?.[stream].source ?? 0) >= index);
+    const starts = this.#tail === undefined ? [] : [...this.selected].map((stream) => this.#tail?.[stream]).filter((start) => start?.source === index);
+    const everyStreamStartsHere = this.#tail !== undefined && starts.length > 0 && [...this.selected].every((stream) => (this.#tail?.[stream].source ?? 0) >= index);
     this.#position = everyStreamStartsHere ? Math.min(...starts.map((start) => start?.position ?? 0)) : 0;
     yield* this.readMore(source);
   }
@@ -148,7 +154,7 @@ class Reader {
     let start = 0;
     for (let end = recordEnd(buffer, 0); end >= 0; start = end + 1, end = recordEnd(buffer, start)) {
       const record = readRecord(buffer, start, end);
-      if (record === undefined || !this.#selected.has(record.stream)) continue;
+      if (record === undefined || !this.selected.has(record.stream)) continue;
       if (this.#tail !== undefined && this.#beforeTail(record.stream, this.#position + start)) continue;
       if (this.#since !== undefined && compareTime(buffer, start, this.#since) < 0) continue;
       if (this.#until !== undefined && compareTime(buffer, start, this.#until) > 0) {
@@ -175,10 +181,21 @@ class Reader {
     return this.#untilNanos !== undefined && BigInt(Date.now()) * 1_000_000n > this.#untilNanos;
   }
 
-  /** One nanosecond after the last record that was read. */
-  afterLast(): bigint | undefined {
-    if (this.#lastTime === undefined) return undefined;
-    return BigInt(Date.parse(`${this.#lastTime.slice(0, 19)}Z`)) * 1_000_000n + BigInt(this.#lastTime.slice(20)) + 1n;
+  /** Skips what the tail leaves out. */
+  startAt(tail: TailStarts): void {
+    this.#tail = tail;
+  }
+
+  /** Skips records up to the time of the last one that was read. */
+  startAfterLast(): void {
+    this.#tail = undefined;
+    if (this.#lastTime === undefined) return;
+    const last = BigInt(Date.parse(`${this.#lastTime.slice(0, 19)}Z`)) * 1_000_000n + BigInt(this.#lastTime.slice(20));
+    this.#since = timeKey(last + 1n);
+  }
+
+  rest(): LogBatch {
+    return this.#rendering.take(true);
   }
 }
 

@@ -3,12 +3,17 @@ import { TIME_LENGTH, type LogRecord, type RecordStream } from './record.ts';
 
 /** Bytes that one chunk of a joined batch holds at most. */
 const JOINED = 32 * 1024 - 8;
+/** Bytes of an unfinished line that wait for the rest. */
+const HELD = 16 * 1024;
 
 export interface RenderOptions {
   timestamps: boolean;
   /** What stands before each line instead of nothing: `key=value,key=value `. */
   details: Buffer | undefined;
-  /** Whether lines of one stream that follow each other share a chunk. A client that streams expects a line a chunk. */
+  /**
+   * Whether lines of one stream that follow each other share a chunk. Otherwise a line is a chunk, as clients that stream
+   * expect: a line without its newline yet waits for it up to 16 KiB, as in Docker.
+   */
   join: boolean;
 }
 
@@ -18,6 +23,7 @@ export class Rendering {
   readonly #prefixed: boolean;
   /** Whether the stream's last record was partial, so that the next one does not start a line. */
   readonly #midLine: Record<RecordStream, boolean> = { stdout: false, stderr: false };
+  readonly #held: Record<RecordStream, Buffer[]> = { stdout: [], stderr: [] };
   #batch: OutputChunk[] = [];
   #space = Buffer.alloc(0);
   #used = 0;
@@ -34,8 +40,8 @@ export class Rendering {
     const { stream, textStart, textEnd } = record;
     const starts = !this.#midLine[stream];
     this.#midLine[stream] = record.partial;
-    if (!this.#options.join && !(this.#prefixed && starts)) {
-      this.#batch.push({ stream, data: buffer.subarray(textStart, textEnd) });
+    if (!this.#options.join && !this.#prefixed) {
+      this.#addPiece(stream, buffer.subarray(textStart, textEnd), record.partial);
       return;
     }
     const details = starts ? this.#options.details : undefined;
@@ -49,7 +55,26 @@ export class Rendering {
     }
     if (details !== undefined) this.#used += details.copy(this.#space, this.#used);
     this.#used += buffer.copy(this.#space, this.#used, textStart, textEnd);
-    if (!this.#options.join) this.#finishChunk();
+    if (this.#options.join) return;
+    const piece = this.#space.subarray(this.#chunkStart, this.#used);
+    this.#chunkStart = this.#used;
+    this.#addPiece(stream, piece, record.partial);
+  }
+
+  #addPiece(stream: RecordStream, piece: Buffer, partial: boolean): void {
+    const held = this.#held[stream];
+    if (!partial && held.length === 0) {
+      this.#batch.push({ stream, data: piece });
+      return;
+    }
+    held.push(piece);
+    if (!partial || held.reduce((sum, { length }) => sum + length, 0) >= HELD) this.#release(stream);
+  }
+
+  #release(stream: RecordStream): void {
+    const held = this.#held[stream];
+    if (held.length > 0) this.#batch.push({ stream, data: held.length === 1 ? (held[0] ?? Buffer.alloc(0)) : Buffer.concat(held) });
+    held.length = 0;
   }
 
   #reserve(stream: RecordStream, length: number): void {
@@ -72,8 +97,12 @@ export class Rendering {
     this.#chunkStart = this.#used;
   }
 
-  /** What was added since the last call. */
-  take(): LogBatch {
+  /** What was added since the last call; `last` includes lines that nothing will finish. */
+  take(last = false): LogBatch {
+    if (last) {
+      this.#release('stdout');
+      this.#release('stderr');
+    }
     this.#finishChunk();
     const batch = this.#batch;
     this.#batch = [];
