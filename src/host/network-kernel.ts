@@ -39,6 +39,8 @@ export interface NetworkOperations {
   applyRules(ruleset: string): RulesChange;
   /** JSON of nft, undefined when there is no such thing. */
   listRules(what: string): unknown;
+  /** Ends the kernel's memory of UDP flows to these ports of the host or answered by these addresses. */
+  forgetUdpFlows(hostPorts: readonly number[], addresses: readonly string[]): void;
   /** A number that changes with every change of any rule on the machine. */
   rulesGeneration(): number;
 }
@@ -121,6 +123,7 @@ export function openNetworkKernel(): NetworkKernel & { warm(): void } {
     deleteLinks: operation('deleteLinks'),
     applyRules: operation('applyRules'),
     listRules: operation('listRules'),
+    forgetUdpFlows: operation('forgetUdpFlows'),
     rulesGeneration: operation('rulesGeneration'),
     async [Symbol.asyncDispose]() {
       await worker?.terminate();

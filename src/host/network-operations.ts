@@ -1,4 +1,5 @@
 import { messageOf } from '#base/errors.ts';
+import { forgetUdpFlows } from './conntrack.ts';
 import { NamespaceRoom } from './netns.ts';
 import type { NetworkOperations, RulesChange } from './network-kernel.ts';
 import { openNetfilterSocket, openNft, rulesetGeneration, type Nft } from './nft.ts';
@@ -15,7 +16,8 @@ export function openNetworkOperations(): NetworkOperations {
     room.forgetBridges();
     for (const name of names) room.host.execute([deleteLink(name)]);
   };
-  const generation = (): number => rulesetGeneration((netfilter ??= openNetfilterSocket()));
+  const netfilterSocket = (): NetlinkSocket => (netfilter ??= openNetfilterSocket());
+  const generation = (): number => rulesetGeneration(netfilterSocket());
   const applyRules = (ruleset: string): RulesChange => {
     const before = generation();
     if (ruleset === '') return { before, after: before };
@@ -59,6 +61,7 @@ export function openNetworkOperations(): NetworkOperations {
     deleteLinks,
     applyRules,
     listRules: (what) => rules().list(what),
+    forgetUdpFlows: (hostPorts, addresses) => forgetUdpFlows(netfilterSocket(), hostPorts, addresses),
     rulesGeneration: generation,
   };
 }

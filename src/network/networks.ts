@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { systemClock, rfc3339Nano } from '#base/clock.ts';
 import { invalid } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
-import { openNetworkKernel } from '#host/network-kernel.ts';
+import { openNetworkKernel, type NetworkKernel } from '#host/network-kernel.ts';
 import { asNetworkId, type ContainerId } from '#spec/ids.ts';
 import type { PortMap } from '#spec/wire/container.ts';
 import type { EndpointSettings } from '#spec/wire/network.ts';
@@ -50,7 +50,7 @@ export type NetworkRoom = ReturnType<typeof createNetworks>;
  */
 export function createNetworks(options: NetworksOptions) {
   const { layout, db, log, config, emit, containers } = options;
-  const kernel = options.kernel ?? openNetworkKernel();
+  const kernel = options.kernel ?? warmKernel();
   const registry = new Registry(openNetworkStore(db));
   const ports = new PortTable({ hold: holdPort, ephemeral: ephemeralPorts() });
   const pools = config.defaultAddressPools ?? DEFAULT_POOLS;
@@ -201,9 +201,16 @@ export function createNetworks(options: NetworksOptions) {
   };
 }
 
+/** Its thread starts while the engine goes on starting. */
+function warmKernel(): NetworkKernel {
+  const kernel = openNetworkKernel();
+  kernel.warm();
+  return kernel;
+}
+
 async function ensurePredefined(
   registry: Registry,
-  given: { kernel: NetworksOptions['kernel'] & object; config: NetworkConfig; instance: string },
+  given: { kernel: NetworkKernel; config: NetworkConfig; instance: string },
 ): Promise<void> {
   const created = rfc3339Nano(systemClock.nowNanos());
   const plain = { version: 1, created, internal: false, attachable: false, options: {}, labels: {}, bridge: undefined } as const;
@@ -223,7 +230,7 @@ async function ensurePredefined(
 
 async function defaultBridge(
   registry: Registry,
-  { kernel, config, instance }: { kernel: NetworksOptions['kernel'] & object; config: NetworkConfig; instance: string },
+  { kernel, config, instance }: { kernel: NetworkKernel; config: NetworkConfig; instance: string },
   former: BridgeRecord | undefined,
 ): Promise<BridgeRecord> {
   let { subnet, gateway } = former ?? {};

@@ -64,7 +64,7 @@ export class Sandboxes {
       } catch (error) {
         this.#options.ports.release(record.ports);
         this.#options.registry.deleteSandbox(record);
-        throw wrap(error, `could not set up the network of container ${plan.name}`);
+        throw error;
       }
       for (const endpoint of record.endpoints) this.#tell('connect', record, endpoint);
       return record;
@@ -191,6 +191,13 @@ export class Sandboxes {
       await repair();
       await make();
     }
+    await this.#forgetUdpFlows(record);
+  }
+
+  /** Clients that went on talking while no container answered are let in; those of a container that went are cut off. */
+  async #forgetUdpFlows(sandbox: SandboxRecord): Promise<void> {
+    const udp = publishedPorts(sandbox).filter(({ protocol }) => protocol === 'udp');
+    if (udp.length > 0) await this.#options.kernel.forgetUdpFlows(udp.map(({ hostPort }) => hostPort), udp.map(({ address }) => address));
   }
 
   async #dismantle(sandbox: SandboxRecord): Promise<void> {
@@ -199,6 +206,7 @@ export class Sandboxes {
     const change = await kernel.remove(sandbox.netnsPath, firewall.deletions(publishedPorts(sandbox)));
     if (change.refused === undefined) await firewall.noted(change);
     else await firewall.apply();
+    await this.#forgetUdpFlows(sandbox);
     ports.release(sandbox.ports);
     for (const endpoint of sandbox.endpoints) this.#tell('disconnect', sandbox, endpoint);
     sweeper.start();

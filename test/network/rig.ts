@@ -63,7 +63,18 @@ export class NetworkRig {
 
   /** A web server that answers every path with `body`, inside the namespace. */
   async serve(netnsPath: string, port: number, body: string): Promise<ChildProcess> {
-    const script = `require('node:http').createServer((q, s) => s.end(${JSON.stringify(body)} + ' ' + q.socket.remoteAddress)).listen(${port}, '0.0.0.0', () => console.log('up'))`;
+    return this.#run(netnsPath, `require('node:http').createServer((q, s) => s.end(${JSON.stringify(body)} + ' ' + q.socket.remoteAddress)).listen(${port}, '0.0.0.0', () => console.log('up'))`);
+  }
+
+  /** Answers every UDP packet with `body`, inside the namespace. */
+  async echo(netnsPath: string, port: number, body: string): Promise<ChildProcess> {
+    return this.#run(
+      netnsPath,
+      `const s = require('node:dgram').createSocket('udp4'); s.on('message', (_, from) => s.send(${JSON.stringify(body)}, from.port, from.address)); s.bind(${port}, () => console.log('up'))`,
+    );
+  }
+
+  async #run(netnsPath: string, script: string): Promise<ChildProcess> {
     const server = spawn('nsenter', [`--net=${netnsPath}`, process.execPath, '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#processes.push(server);
     await new Promise((resolve, reject) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
@@ -86,6 +87,52 @@ test('a container reaches the host by the gateway, yet never the host\'s loopbac
   assert.equal(await get(`http://127.0.0.1:${closedPort}/`), undefined);
 });
 
+test('a UDP client goes on talking to the port while containers come and go', async (t) => {
+  const [first, second] = [newContainer(), newContainer()];
+  const client = createSocket('udp4');
+  t.after(() => client.close());
+  const ask = (port: string): Promise<string> =>
+    new Promise((resolve) => {
+      const again = setInterval(() => client.send('hello', Number(port), '127.0.0.1'), 20);
+      client.once('message', (data) => {
+        clearInterval(again);
+        resolve(data.toString());
+      });
+    });
+  const one = await rig.up({ container: first, ports: { '53/udp': [{ HostIp: '127.0.0.1', HostPort: '' }] } });
+  const port = one.ports['53/udp']?.[0]?.HostPort ?? '';
+  await rig.echo(one.netnsPath, 53, 'one');
+  assert.equal(await ask(port), 'one');
+  // Keeps the first one's address from being given again.
+  await rig.up({ container: newContainer() });
+  await rig.room.sandboxes.down(first);
+  const two = await rig.up({ container: second, ports: { '53/udp': [{ HostIp: '127.0.0.1', HostPort: port }] } });
+  await rig.echo(two.netnsPath, 53, 'two');
+  assert.equal(await ask(port), 'two');
+});
+
+test('what leaves the machine carries the machine\'s address, and its answers come back', async (t) => {
+  const outside = `gx${rig.layout.instance}`;
+  const ip = (...args: string[]): void => assert.equal(spawnSync('ip', args).status, 0, args.join(' '));
+  ip('netns', 'add', outside);
+  t.after(() => spawnSync('ip', ['netns', 'delete', outside]));
+  ip('link', 'add', outside, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', outside);
+  ip('address', 'add', '198.51.100.1/24', 'dev', outside);
+  ip('link', 'set', outside, 'up');
+  ip('-n', outside, 'address', 'add', '198.51.100.2/24', 'dev', 'eth0');
+  ip('-n', outside, 'link', 'set', 'eth0', 'up');
+  await rig.serve(`/run/netns/${outside}`, 8000, 'internet');
+  const sandbox = await rig.up({ ports: { '8000/tcp': [{ HostPort: '' }] } });
+  assert.equal(rig.get(sandbox.netnsPath, 'http://198.51.100.2:8000/').output, 'internet 198.51.100.1');
+
+  await rig.serve(sandbox.netnsPath, 8000, 'container');
+  const port = sandbox.ports['8000/tcp']?.[0]?.HostPort ?? '';
+  assert.equal(rig.get(`/run/netns/${outside}`, `http://198.51.100.1:${port}/`).output, 'container 198.51.100.2', 'published ports see who asks');
+  ip('-n', outside, 'route', 'add', 'default', 'via', '198.51.100.1');
+  const direct = rig.get(`/run/netns/${outside}`, `http://${sandbox.endpoints['bridge']?.IPAddress ?? ''}:8000/`);
+  assert.notEqual(direct.status, 0, 'the container\'s own address is closed to the outside');
+});
+
 test('ports in use are told before anything is made', async () => {
   const taken = createServer();
   await new Promise<void>((resolve) => taken.listen(0, '0.0.0.0', resolve));
@@ -110,9 +157,16 @@ test('a killed engine\'s successor keeps what lives and removes what does not', 
   assert.equal(rig.room.sandboxes.find(dead), undefined);
   assert.deepEqual(kernelMounts.list(gone.netnsPath), []);
   await assert.rejects(rig.up({ ports: { '80/tcp': [{ HostPort: port }] } }), /already allocated/);
+});
+
+test('an address is given again once the kernel has ended its links', async () => {
+  await rig.room.networks.create({ Name: 'again' });
+  const container = newContainer();
+  const first = await rig.up({ container, endpoints: [{ network: 'again', settings: {} }] });
+  await rig.room.sandboxes.down(container);
   await rig.room.settled();
-  const next = await rig.up();
-  assert.equal(next.endpoints['bridge']?.IPAddress, gone.endpoints['bridge']?.IPAddress, 'the lowest free address is given again');
+  const second = await rig.up({ endpoints: [{ network: 'again', settings: {} }] });
+  assert.equal(second.endpoints['again']?.IPAddress, first.endpoints['again']?.IPAddress);
 });
 
 test('a flushed firewall is put back by the next container', async () => {
