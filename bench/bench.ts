@@ -64,13 +64,13 @@ try {
   await compare('`exec` of `true`', rounds, (subject) => call(subject, ['exec', sleeper(subject), 'true']));
   for (const subject of subjects) await call(subject, ['rm', '-f', sleeper(subject)]);
 
-  gantry.resetEventLoopDelay();
+  await gantry.resetEventLoopDelay();
   await compare('twenty `run --rm` at once', Math.ceil(rounds / 5), async (subject) => {
     const began = process.hrtime.bigint();
     await Promise.all(Array.from({ length: 20 }, () => call(subject, ['run', '--rm', image, 'true'])));
     return Number(process.hrtime.bigint() - began) / 1e6;
   });
-  const delay = gantry.eventLoopDelay();
+  const delay = await gantry.eventLoopDelay();
 
   const created: string[][] = subjects.map(() => []);
   await compare('`create`', rounds, async (subject, round) => {

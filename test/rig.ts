@@ -32,14 +32,14 @@ export interface Traces {
 
 const source = new URL('../src/', import.meta.url).pathname;
 
-/** Starts keeper and engine on folders of their own; `args` are engine options. */
-export async function startEngine(options: { args?: readonly string[]; env?: Record<string, string> } = {}): Promise<TestEngine> {
+/** Starts keeper and engine on folders of their own; `args` are engine options; `built` takes what lies in dist. */
+export async function startEngine(options: { args?: readonly string[]; env?: Record<string, string>; built?: boolean } = {}): Promise<TestEngine> {
   const folder = mkdtempSync(join(tmpdir(), 'gantry-test-'));
   const root = join(folder, 'root');
   const run = join(folder, 'run');
   const socket = join(run, 'gantry.sock');
   const { instance } = createLayout(root, run);
-  const child = spawn(process.execPath, [join(source, 'keeper.ts'), '--data-root', root, '--exec-root', run, ...(options.args ?? [])], {
+  const child = spawn(process.execPath, [options.built ? join(source, '../dist/keeper.js') : join(source, 'keeper.ts'), '--data-root', root, '--exec-root', run, ...(options.args ?? [])], {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, ...options.env },
   });
