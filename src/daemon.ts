@@ -48,7 +48,8 @@ async function main(): Promise<void> {
       resolve();
     }),
   );
-  rmSync(config.pidFile, { force: true });
+  // A keeper's next engine writes its own.
+  if (process.env['GANTRY_KEEPER_PIPE'] === undefined) rmSync(config.pidFile, { force: true });
 }
 
 function openLog(config: EngineConfig): Log {
@@ -86,6 +87,7 @@ function keepKeeper(config: EngineConfig, sockets: readonly Listening[], lock: n
   if (alive === undefined || logFile === undefined) return;
   const holdings = {
     run: config.run,
+    pidFile: config.pidFile,
     logFile,
     sockets,
     lock,

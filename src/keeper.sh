@@ -1,7 +1,7 @@
 #!/bin/sh
 # Keeps one engine running. Holds the listening sockets (inherited, never touched) so that clients wait instead of being
 # refused while an engine starts; knows nothing else. Usage: keeper.sh RUN_FOLDER LOG_FILE COMMAND [ARGUMENT...]
-#   GANTRY_SOCKETS   paths of the unix sockets, one a line, removed at a deliberate end
+#   GANTRY_LEFTOVERS paths of the sockets and the engine's pid file, one a line, removed at a deliberate end
 #   GANTRY_ADOPTED   "PID FD": an engine that already runs, and a pipe that closes when it ends
 # SIGTERM ends both, SIGUSR1 makes a new engine. The engine's exit code 0 is a deliberate end, 78 one that would repeat.
 run=$1 log=$2
@@ -57,5 +57,5 @@ done
 
 IFS='
 '
-for socket in ${GANTRY_SOCKETS:-}; do rm -f "$socket"; done
+for path in ${GANTRY_LEFTOVERS:-}; do rm -f "$path"; done
 rm -f "$run/keeper.pid"

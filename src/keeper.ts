@@ -29,6 +29,7 @@ try {
     startKeeper(
       {
         run: config.run,
+        pidFile: config.pidFile,
         logFile: logPath(config.root),
         sockets: bindAddresses(config),
         lock,

@@ -9,6 +9,7 @@ import { formatSockets, type Listening } from './sockets.ts';
 /** What a keeper holds for the engines that it starts. */
 export interface KeeperHoldings {
   run: string;
+  pidFile: string;
   logFile: string;
   sockets: readonly Listening[];
   /** Holds `engine.lock` of the run folder: as long as a keeper or an engine lives, no second pair starts. */
@@ -31,7 +32,7 @@ export function startKeeper(holdings: KeeperHoldings, alive: Pipe, adopt?: { pid
       GANTRY_LOCK_FD: String(lock),
       GANTRY_KEEPER_PIPE: `${alive.read},${alive.write}`,
       GANTRY_LOG_FILE: holdings.logFile,
-      GANTRY_SOCKETS: paths.join('\n'),
+      GANTRY_LEFTOVERS: [...paths, holdings.pidFile].join('\n'),
       ...(adopt === undefined ? {} : { GANTRY_ADOPTED: `${adopt.pid} ${adopt.pipe}` }),
     },
     cwd: '/',
