@@ -1,0 +1,105 @@
+import { Duplex } from 'node:stream';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { StdioSession } from '#spec/streams.ts';
+import { messageOf } from '#base/errors.ts';
+import { frameChunks, frameError } from '../stdcopy.ts';
+import { DetachWatcher } from './detach-watcher.ts';
+
+const LINGER = 5_000;
+
+/**
+ * Joins a process's stdio to a connection that no longer speaks HTTP. Resolves when both are done: the output ended and was
+ * flushed, the client detached by its keys, or it went away. The process is never disturbed.
+ */
+export async function pipeSession(session: StdioSession, wire: Duplex, early: Buffer | undefined): Promise<void> {
+  const detach = session.tty ? new DetachWatcher(session.detachKeys) : undefined;
+  let inputEnded = false;
+  let over = false;
+  let gone = wire.destroyed;
+
+  const endInput = (): void => {
+    if (inputEnded || over) return;
+    inputEnded = true;
+    session.endInput();
+  };
+  const receive = (data: Buffer): void => {
+    if (inputEnded || over) return;
+    const seen = detach === undefined ? { pass: data, detached: false } : detach.push(data);
+    if (seen.detached) {
+      over = true;
+      session.close();
+      return;
+    }
+    if (seen.pass.length === 0) return;
+    wire.pause();
+    session.write(seen.pass).then(
+      () => wire.resume(),
+      () => {
+        // The process no longer reads; its output and its end still matter.
+        inputEnded = true;
+        wire.resume();
+      },
+    );
+  };
+
+  wire.on('data', receive);
+  wire.on('end', endInput);
+  wire.on('error', () => {});
+  wire.on('close', () => {
+    gone = true;
+    session.close();
+  });
+  if (early !== undefined && early.length > 0) receive(early);
+  wire.resume();
+
+  try {
+    for await (const chunk of session.output) {
+      if (gone) break;
+      const bytes = session.tty ? chunk.data : frameChunks([chunk]);
+      if (!wire.write(bytes)) await flowing(wire);
+    }
+  } catch (error) {
+    if (!gone) wire.write(session.tty ? `${messageOf(error)}\r\n` : frameError(messageOf(error)));
+  } finally {
+    over = true;
+    session.close();
+    await finish(wire);
+  }
+}
+
+/**
+ * Ends our side and waits for the other: closing with input unread would make the kernel throw away what the client has
+ * not yet read.
+ */
+async function finish(wire: Duplex): Promise<void> {
+  if (wire.destroyed) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  wire.once('close', resolve);
+  wire.once('end', () => wire.destroy());
+  if (wire.readableEnded) wire.end(() => wire.destroy());
+  else wire.end();
+  const timer = setTimeout(() => wire.destroy(), LINGER);
+  wire.resume();
+  await promise;
+  clearTimeout(timer);
+}
+
+/** Resolves when the connection takes more, or is gone. */
+export function flowing(wire: Duplex): Promise<void> {
+  if (wire.destroyed || !wire.writableNeedDrain) return Promise.resolve();
+  return new Promise((resolve) => {
+    const go = (): void => {
+      wire.off('drain', go);
+      wire.off('close', go);
+      resolve();
+    };
+    wire.on('drain', go);
+    wire.on('close', go);
+  });
+}
+
+/** The same for a request whose client did not ask for an upgrade: its body is the input, the answer's body the output. */
+export function pipeResponse(session: StdioSession, message: IncomingMessage, response: ServerResponse): Promise<void> {
+  const wire = Duplex.from({ readable: message, writable: response } as unknown as NodeJS.ReadWriteStream);
+  return pipeSession(session, wire, undefined);
+}

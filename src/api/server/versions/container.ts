@@ -1,0 +1,75 @@
+import type { ContainerInspectResponse, ContainerSummary } from '#spec/wire/container.ts';
+import type { EndpointSettings } from '#spec/wire/network.ts';
+import { versionBelow } from '../../version.ts';
+
+/** GET /containers/{id}/json as a client of this version knows it. */
+export function adaptContainer(container: ContainerInspectResponse, version: string): ContainerInspectResponse {
+  if (!versionBelow(version, '1.52')) return container;
+  const adapted = { ...container };
+  if (versionBelow(version, '1.48')) delete adapted.ImageManifestDescriptor;
+  const { NetworkSettings: settings } = container;
+  if (settings !== undefined) {
+    const networks = settings.Networks ?? {};
+    const legacy = { ...settings, ...topLevelAddress(networks['bridge']) };
+    if (versionBelow(version, '1.45')) legacy.Networks = withShortIdAliases(networks, container);
+    adapted.NetworkSettings = legacy;
+    const mac = mainEndpoint(networks, container.HostConfig?.NetworkMode)?.MacAddress;
+    if (mac !== undefined && mac !== '' && container.Config !== undefined) {
+      adapted.Config = { ...container.Config, MacAddress: mac } as NonNullable<ContainerInspectResponse['Config']>;
+    }
+  }
+  if (container.GraphDriver == null && container.Storage?.RootFS?.Snapshot?.Name !== undefined) {
+    adapted.GraphDriver = { Name: container.Storage.RootFS.Snapshot.Name, Data: {} };
+    delete adapted.Storage;
+  }
+  return adapted;
+}
+
+/** One entry of GET /containers/json. */
+export function adaptContainerSummary(summary: ContainerSummary, version: string): ContainerSummary {
+  if (!versionBelow(version, '1.52')) return summary;
+  const adapted = { ...summary };
+  delete adapted.Health;
+  if (versionBelow(version, '1.48')) delete adapted.ImageManifestDescriptor;
+  if (versionBelow(version, '1.46') && adapted.HostConfig !== undefined) {
+    const { Annotations: _, ...rest } = adapted.HostConfig;
+    adapted.HostConfig = rest;
+  }
+  return adapted;
+}
+
+/** Until 1.51 the default bridge's address also stood beside `Networks`, empty when the container is not on that bridge. */
+function topLevelAddress(bridge: EndpointSettings | undefined): Record<string, unknown> {
+  return {
+    Bridge: '',
+    HairpinMode: false,
+    LinkLocalIPv6Address: '',
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    EndpointID: bridge?.EndpointID ?? '',
+    Gateway: bridge?.Gateway ?? '',
+    GlobalIPv6Address: bridge?.GlobalIPv6Address ?? '',
+    GlobalIPv6PrefixLen: bridge?.GlobalIPv6PrefixLen ?? 0,
+    IPAddress: bridge?.IPAddress ?? '',
+    IPPrefixLen: bridge?.IPPrefixLen ?? 0,
+    IPv6Gateway: bridge?.IPv6Gateway ?? '',
+    MacAddress: bridge?.MacAddress ?? '',
+  };
+}
+
+function mainEndpoint(networks: Record<string, EndpointSettings>, mode: string | undefined): EndpointSettings | undefined {
+  return networks[mode === undefined || mode === 'default' ? 'bridge' : mode];
+}
+
+/** Until 1.44 the names by which others find a container were listed with its aliases. */
+function withShortIdAliases(networks: Record<string, EndpointSettings>, container: ContainerInspectResponse): Record<string, EndpointSettings> {
+  const own = [container.Id?.slice(0, 12), container.Config?.Hostname].filter((name) => name !== undefined && name !== '');
+  return Object.fromEntries(
+    Object.entries(networks).map(([name, endpoint]) =>
+      name === 'bridge' || name === 'host' || name === 'none'
+        ? [name, endpoint]
+        : [name, { ...endpoint, Aliases: [...new Set([...(endpoint.Aliases ?? []), ...own])] as string[] }],
+    ),
+  );
+}

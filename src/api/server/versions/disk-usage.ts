@@ -1,0 +1,65 @@
+import type { DiskUsage } from '../../services.ts';
+import { versionBelow } from '../../version.ts';
+import { adaptContainerSummary } from './container.ts';
+import { adaptImageSummary } from './image.ts';
+
+type UsageType = 'container' | 'image' | 'volume' | 'build-cache';
+
+interface Summary {
+  ActiveCount: number;
+  TotalCount: number;
+  Reclaimable: number;
+  TotalSize: number;
+  Items?: readonly unknown[];
+}
+
+/**
+ * GET /system/df. Until 1.51 lists of things; since 1.52 a summary for each type, with the things in `Items` when verbose,
+ * and the old lists beside it when not (clients that name no version read those).
+ */
+export function renderDiskUsage(usage: DiskUsage, types: readonly UsageType[], version: string, verbose: boolean): Record<string, unknown> {
+  const modern = !versionBelow(version, '1.52');
+  const wants = (type: UsageType): boolean => types.includes(type);
+  const images = usage.images.map((image) => adaptImageSummary(image, version));
+  const containers = usage.containers.map((container) => adaptContainerSummary(container, version));
+  const answer: Record<string, unknown> = {};
+
+  if (!modern || !verbose) {
+    if (wants('image')) {
+      answer['LayersSize'] = usage.layersSize;
+      answer['Images'] = images;
+    }
+    if (wants('container')) answer['Containers'] = containers;
+    if (wants('volume')) answer['Volumes'] = usage.volumes;
+    if (wants('build-cache')) answer['BuildCache'] = [];
+    if (versionBelow(version, '1.42')) answer['BuilderSize'] = 0;
+  }
+  if (modern) {
+    const withItems = (summary: Summary, items: readonly unknown[]): Summary => (verbose ? { ...summary, Items: items } : summary);
+    if (wants('image')) answer['ImageUsage'] = withItems(imageSummary(usage), images);
+    if (wants('container')) answer['ContainerUsage'] = withItems(containerSummary(usage), containers);
+    if (wants('volume')) answer['VolumeUsage'] = withItems(volumeSummary(usage), usage.volumes);
+    if (wants('build-cache')) answer['BuildCacheUsage'] = withItems({ ActiveCount: 0, TotalCount: 0, Reclaimable: 0, TotalSize: 0 }, []);
+  }
+  return answer;
+}
+
+function imageSummary({ images, layersSize }: DiskUsage): Summary {
+  const active = images.filter((image) => image.Containers > 0);
+  const used = active.reduce((sum, image) => sum + image.Size - Math.max(image.SharedSize, 0), 0);
+  return { ActiveCount: active.length, TotalCount: images.length, Reclaimable: Math.max(layersSize - used, 0), TotalSize: layersSize };
+}
+
+function containerSummary({ containers }: DiskUsage): Summary {
+  const sizeOf = (list: typeof containers): number => list.reduce((sum, container) => sum + (container.SizeRw ?? 0), 0);
+  const active = containers.filter(({ State }) => State === 'running' || State === 'paused' || State === 'restarting');
+  const total = sizeOf(containers);
+  return { ActiveCount: active.length, TotalCount: containers.length, Reclaimable: total - sizeOf(active), TotalSize: total };
+}
+
+function volumeSummary({ volumes }: DiskUsage): Summary {
+  const sizeOf = (list: typeof volumes): number => list.reduce((sum, volume) => sum + Math.max(volume.UsageData?.Size ?? 0, 0), 0);
+  const active = volumes.filter((volume) => (volume.UsageData?.RefCount ?? 0) > 0);
+  const total = sizeOf(volumes);
+  return { ActiveCount: active.length, TotalCount: volumes.length, Reclaimable: total - sizeOf(active), TotalSize: total };
+}

@@ -1,0 +1,60 @@
+import { ZERO_TIME } from '#base/clock.ts';
+import type { ImageInspect, ImageSummary } from '#spec/wire/image.ts';
+import { versionBelow } from '../../version.ts';
+
+/** Fields of an image's Config that older versions always sent, with the values they sent. */
+const alwaysUntil149 = {
+  AttachStderr: false,
+  AttachStdin: false,
+  AttachStdout: false,
+  Domainname: '',
+  Hostname: '',
+  Image: '',
+  OpenStdin: false,
+  StdinOnce: false,
+  Tty: false,
+};
+const alwaysUntil151 = {
+  Cmd: null,
+  Entrypoint: null,
+  Env: null,
+  Labels: null,
+  OnBuild: null,
+  User: '',
+  Volumes: null,
+  WorkingDir: '',
+};
+
+/** GET /images/{name}/json as a client of this version knows it. */
+export function adaptImage(image: ImageInspect, version: string): ImageInspect {
+  if (!versionBelow(version, '1.52')) return image;
+  const adapted: Record<string, unknown> = { Parent: '', Comment: '', DockerVersion: '', Author: '', ...image };
+  adapted['Config'] = {
+    ...(versionBelow(version, '1.50') ? alwaysUntil149 : {}),
+    ...alwaysUntil151,
+    ...image.Config,
+  };
+  if (versionBelow(version, '1.48')) delete adapted['Descriptor'];
+  if (versionBelow(version, '1.45')) {
+    adapted['Container'] = '';
+    adapted['ContainerConfig'] = null;
+  }
+  if (versionBelow(version, '1.44')) {
+    adapted['VirtualSize'] = image.Size ?? 0;
+    if (!image.Created) adapted['Created'] = ZERO_TIME;
+  }
+  return adapted as ImageInspect;
+}
+
+/** One entry of GET /images/json. */
+export function adaptImageSummary(image: ImageSummary, version: string): ImageSummary {
+  if (!versionBelow(version, '1.51')) return image;
+  const adapted: ImageSummary & { VirtualSize?: number } = { ...image, Containers: -1 };
+  if (versionBelow(version, '1.48')) delete adapted.Descriptor;
+  if (versionBelow(version, '1.44')) adapted.VirtualSize = image.Size;
+  if (versionBelow(version, '1.43') && adapted.RepoTags.length === 0 && adapted.RepoDigests.length === 0) {
+    adapted.RepoTags = ['<none>:<none>'];
+    adapted.RepoDigests = ['<none>@<none>'];
+  }
+  return adapted;
+}

@@ -1,0 +1,66 @@
+import type { ServerResponse } from 'node:http';
+import type { Headers, Reply, StreamReply } from './reply.ts';
+import type { Refusal } from './errors.ts';
+
+type Whole = Exclude<Reply, StreamReply | { kind: 'session' } | { kind: 'websocket' }>;
+
+/** Status, headers and body of an answer that is known as a whole. */
+export function renderWhole(reply: Whole, common: Headers): { status: number; headers: Record<string, string | number>; body: Buffer | undefined } {
+  const headers: Record<string, string | number> = { ...common, ...reply.headers };
+  if (reply.kind === 'empty') {
+    if (reply.status !== 204 && reply.status !== 304) headers['Content-Length'] = 0;
+    return { status: reply.status, headers, body: undefined };
+  }
+  let body: Buffer;
+  if (reply.kind === 'json') {
+    headers['Content-Type'] = 'application/json';
+    body = Buffer.from(`${JSON.stringify(reply.value)}\n`);
+  } else {
+    body = Buffer.from(reply.text);
+  }
+  headers['Content-Length'] = body.length;
+  return { status: reply.status, headers, body };
+}
+
+export function refusalReply({ status, message }: Refusal): Whole {
+  return status === 304 ? { kind: 'empty', status } : { kind: 'json', status, value: { message } };
+}
+
+/**
+ * Sends the head at once and the body as it comes, at the client's pace. A failure goes in band when the reply says how,
+ * else the connection is cut before the last chunk, which every client takes for an error.
+ */
+export async function writeStream(response: ServerResponse, reply: StreamReply, common: Headers, onError: (error: unknown) => void): Promise<void> {
+  response.writeHead(reply.status, { ...common, 'Content-Type': reply.contentType, ...reply.headers });
+  response.flushHeaders();
+  try {
+    for await (const chunk of reply.body) {
+      if (response.destroyed) break;
+      if (chunk.length > 0 && !response.write(chunk)) await drained(response);
+    }
+  } catch (error) {
+    if (!response.destroyed) {
+      onError(error);
+      if (reply.renderError === undefined) {
+        response.destroy();
+        return;
+      }
+      response.write(reply.renderError(error));
+    }
+  }
+  response.end();
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  if (response.destroyed || !response.writableNeedDrain) return Promise.resolve();
+  return new Promise((resolve) => {
+    const go = (): void => {
+      response.off('drain', go);
+      response.off('close', go);
+      resolve();
+    };
+    response.on('drain', go);
+    response.on('close', go);
+  });
+}
+
