@@ -13,6 +13,8 @@ const c = {
 /** conmon reads packets into 32 KiB and drops what is beyond. */
 const LARGEST_PACKET = 16 * 1024;
 const STDOUT = 2;
+/** Bytes that wait for a slow reader before conmon has to. */
+const HOLD = 256 * 1024;
 
 /**
  * A connection to conmon's SEQPACKET socket on Node's own event loop. Node opens stream sockets only, yet reads and
@@ -41,28 +43,34 @@ export interface AttachSocketOptions {
    * open), so `close` of a watcher drains the connection until the process ends instead of closing it.
    */
   input: boolean;
+  /** Whether the process is known to have ended; asked while a slow reader holds its output back. */
+  ended: () => boolean;
 }
 
 /** Connects; throws ENOENT or ECONNREFUSED when no monitor listens. */
 export function connectAttachSocket(options: AttachSocketOptions): AttachConnection {
-  return new AttachSocket(openSeqpacket(options.path), options.input);
+  return new AttachSocket(openSeqpacket(options.path), options);
 }
 
 class AttachSocket implements AttachConnection {
   readonly output: AsyncIterable<OutputChunk>;
   readonly #socket: Socket;
   readonly #input: boolean;
+  readonly #processEnded: () => boolean;
   #lastWrite: Promise<void> = Promise.resolve();
   #inputEnded = false;
   #closed = false;
   readonly #queue: OutputChunk[] = [];
   #queued = 0;
   #ended = false;
+  #draining = false;
+  #watch: NodeJS.Timeout | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(stream: Socket, input: boolean) {
+  constructor(stream: Socket, { input, ended }: AttachSocketOptions) {
     this.#socket = stream;
     this.#input = input;
+    this.#processEnded = ended;
     this.output = { [Symbol.asyncIterator]: () => this.#chunks() };
     stream.on('data', (packet: Buffer) => this.#receive(packet));
     const end = (): void => {
@@ -73,7 +81,10 @@ class AttachSocket implements AttachConnection {
       end();
       stream.destroy();
     });
-    stream.once('close', end);
+    stream.once('close', () => {
+      clearInterval(this.#watch);
+      end();
+    });
     // ECONNRESET when the monitor dies: the same as its end.
     stream.on('error', () => {});
   }
@@ -82,8 +93,27 @@ class AttachSocket implements AttachConnection {
     if (this.#closed || packet.length < 2) return;
     this.#queue.push({ stream: packet[0] === STDOUT ? 'stdout' : 'stderr', data: packet.subarray(1) });
     this.#queued += packet.length;
-    if (this.#queued > 256 * 1024) this.#socket.pause();
+    if (this.#queued > HOLD && !this.#draining) this.#holdBack();
     this.#wake?.();
+  }
+
+  /**
+   * Leaves further output with conmon, which then blocks and with it the process. But conmon cannot report an exit while
+   * it blocks: what is left of a process that ended is a few pipes' worth, and is taken whatever the reader does.
+   */
+  #holdBack(): void {
+    this.#socket.pause();
+    this.#watch ??= setInterval(() => {
+      if (!this.#processEnded()) return;
+      this.#draining = true;
+      this.#release();
+    }, 250).unref();
+  }
+
+  #release(): void {
+    clearInterval(this.#watch);
+    this.#watch = undefined;
+    this.#socket.resume();
   }
 
   async *#chunks(): AsyncGenerator<OutputChunk> {
@@ -91,7 +121,7 @@ class AttachSocket implements AttachConnection {
       const chunk = this.#queue.shift();
       if (chunk !== undefined) {
         this.#queued -= chunk.data.length + 1;
-        if (this.#queued <= 128 * 1024 && this.#socket.isPaused()) this.#socket.resume();
+        if (this.#watch !== undefined && this.#queued <= HOLD / 2) this.#release();
         yield chunk;
       } else if (this.#ended || this.#closed) {
         return;
@@ -129,6 +159,8 @@ class AttachSocket implements AttachConnection {
     if (this.#closed) return;
     this.#closed = true;
     this.#queue.length = 0;
+    this.#queued = 0;
+    if (this.#watch !== undefined) this.#release();
     this.#wake?.();
     if (this.#input) this.#socket.destroy();
     else this.#socket.resume().unref();

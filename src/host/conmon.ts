@@ -1,8 +1,10 @@
-import { closeSync, constants, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, readdirSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { EngineError, isErrno } from '#base/errors.ts';
 import { connectAttachSocket } from './attach-socket.ts';
+import { detectCgroups, killCgroup, removeCgroup } from './cgroup.ts';
+import { createCrun } from './crun.ts';
 import { makeExecExitDir, readExitFile, removeExitFile, watchExitFiles } from './exit-files.ts';
 import { minimalEnvironment, processes } from './process.ts';
 import { parseRefusal } from './refusal.ts';
@@ -149,7 +151,8 @@ async function launch(
     return { pid, monitorPid: await monitorPid(bundle, child) };
   } catch (error) {
     killMonitor(bundle);
-    if (exec !== undefined) removeExitFile(request.exitDir, request.id);
+    if (exec === undefined) await removeHalfMade(request);
+    else removeExitFile(request.exitDir, request.id);
     if (expiry.aborted) {
       throw new EngineError('unavailable', `the runtime did not ${exec ? 'enter' : 'create'} the container within ${deadline / 1000} s`, { cause: error });
     }
@@ -159,6 +162,18 @@ async function launch(
     attachReports?.close();
     for (const fd of open) closeSync(fd);
     if (child > 0) collect(child);
+  }
+}
+
+/** What a runtime that failed or was killed while creating may have left: its state, cgroups and a process in them. */
+async function removeHalfMade(request: MonitorOptions): Promise<void> {
+  const cgroups = detectCgroups();
+  const name = basename(request.runtime);
+  await createCrun({ path: request.runtime, name, stateRoot: request.runtimeState, cgroups }).delete(request.id);
+  const path = readConfig(request.bundle).linux?.cgroupsPath;
+  if (path?.startsWith('/') === true && !removeCgroup(cgroups, path)) {
+    killCgroup(cgroups, path);
+    removeCgroup(cgroups, path);
   }
 }
 
@@ -194,7 +209,7 @@ function parseReport(line: string): { data: number; message: string | undefined 
 
 function refuse(request: MonitorOptions, report: string): EngineError {
   const stderr = readLog(monitorFiles.runtimeLog(request.bundle)) || report;
-  const process = request.exec?.process ?? configuredProcess(request.bundle);
+  const process = request.exec?.process ?? readConfig(request.bundle).process;
   const refusal = parseRefusal(stderr, {
     action: request.exec === undefined ? 'create' : 'exec',
     program: process?.args[0] ?? '',
@@ -212,9 +227,13 @@ function readLog(path: string): string {
   }
 }
 
-function configuredProcess(bundle: string): { args: string[]; cwd: string } | undefined {
-  const config = JSON.parse(readFileSync(join(bundle, 'config.json'), 'utf8')) as { process?: { args: string[]; cwd: string } };
-  return config.process;
+interface BundleConfig {
+  process?: { args: string[]; cwd: string };
+  linux?: { cgroupsPath?: string };
+}
+
+function readConfig(bundle: string): BundleConfig {
+  return JSON.parse(readFileSync(join(bundle, 'config.json'), 'utf8')) as BundleConfig;
 }
 
 async function monitorPid(bundle: string, child: number): Promise<number> {
@@ -254,20 +273,53 @@ export function killMonitor(bundle: string): boolean {
   }
 }
 
-/** True when `pid` is a live conmon that serves this bundle. */
-export function isMonitorOf(pid: number, bundle: string): boolean {
-  if (processes.startTime(pid) === undefined) return false;
+/**
+ * Every live conmon whose bundle lies below `folder`, whatever its pid file says: also one whose engine died before it
+ * could note the pid. Reads /proc; for the start of an engine.
+ */
+export function findMonitors(folder: string): { pid: number; startTime: number; bundle: string }[] {
+  const found: { pid: number; startTime: number; bundle: string }[] = [];
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const bundle = bundleOf(Number(name));
+    const startTime = bundle?.startsWith(`${folder}/`) === true ? processes.startTime(Number(name)) : undefined;
+    if (bundle !== undefined && startTime !== undefined) found.push({ pid: Number(name), startTime, bundle });
+  }
+  return found;
+}
+
+function bundleOf(pid: number): string | undefined {
   try {
     const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    return args[args.indexOf('-b') + 1] === bundle;
+    return args.includes('--full-attach') ? args[args.indexOf('-b') + 1] : undefined;
   } catch {
-    return false;
+    return undefined;
   }
+}
+
+/** True when `pid` is a live conmon that serves this bundle. */
+export function isMonitorOf(pid: number, bundle: string): boolean {
+  return processes.startTime(pid) !== undefined && bundleOf(pid) === bundle;
+}
+
+/** Asks whether the monitored process is known to have ended. */
+function endOf(bundle: string): () => boolean {
+  let known: { pid: number; startTime: number } | undefined;
+  return () => {
+    if (known === undefined) {
+      const pid = readPid(monitorFiles.pid(bundle));
+      if (pid === undefined) return false;
+      const startTime = processes.startTime(pid);
+      if (startTime === undefined) return true;
+      known = { pid, startTime };
+    }
+    return !processes.isAlive(known.pid, known.startTime);
+  };
 }
 
 async function attach(bundle: string, input: boolean): Promise<AttachConnection> {
   try {
-    return connectAttachSocket({ path: monitorFiles.attach(bundle), input });
+    return connectAttachSocket({ path: monitorFiles.attach(bundle), input, ended: endOf(bundle) });
   } catch (cause) {
     throw new EngineError('unavailable', 'the container’s monitor does not answer on its attach socket', { cause });
   }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { EngineError } from '../../src/base/errors.ts';
 import { cgroupPids } from '../../src/host/cgroup.ts';
 import { readCgroupStats } from '../../src/host/cgroup-stats.ts';
-import { isMonitorOf, killMonitor } from '../../src/host/conmon.ts';
+import { findMonitors, isMonitorOf, killMonitor } from '../../src/host/conmon.ts';
 import { processes } from '../../src/host/process.ts';
 import type { AttachConnection, MonitorOptions } from '../../src/host/runtime.ts';
 import { openLogs } from '../../src/engine/logs/open-logs.ts';
@@ -301,6 +302,54 @@ describe('a log', () => {
     assert.ok(!existsSync(join(dir, 'log.1')));
     assert.ok(statSync(join(dir, 'log.3')).size >= 100_000);
     await rig.remove(options);
+  });
+});
+
+describe('a client that stopped reading', () => {
+  it('holds the process back, but not the news of its end', async () => {
+    const options = rig.bundle({ args: ['sh', '-c', 'yes; echo never'] });
+    await rig.launch(options);
+    const connection = await rig.monitor.attach(options.bundle);
+    await rig.runtime.start(options.id);
+    const output = connection.output[Symbol.asyncIterator]();
+    await output.next();
+    let size = 0;
+    // Until conmon is blocked, its log grows.
+    await until(() => {
+      const before = size;
+      size = statSync(options.log?.path ?? '').size;
+      return before === size;
+    }, 'the log to stand still');
+    assert.ok(await rig.runtime.kill(options.id, 9));
+    assert.equal((await rig.exit(options.id)).code, 137);
+    connection.close();
+    await rig.remove(options);
+  });
+});
+
+describe('an engine that died', () => {
+  it('between starting a monitor and hearing from it leaves what recovery finds and removes', async () => {
+    const options = rig.bundle({ args: ['sleep', '100'] });
+    writeFileSync(join(options.bundle, 'options.json'), JSON.stringify(options));
+    const script = `
+      import { readFileSync } from 'node:fs';
+      import { createConmon } from ${JSON.stringify(new URL('../../src/host/conmon.ts', import.meta.url).href)};
+      const options = JSON.parse(readFileSync(process.argv[1], 'utf8'));
+      void createConmon({ path: '/usr/bin/conmon', oomKilled: () => false }).launch(options);
+      process.kill(process.pid, 'SIGKILL');`;
+    const killed = spawnSync(process.execPath, ['--input-type=module', '-e', script, join(options.bundle, 'options.json')], { encoding: 'utf8' });
+    assert.equal(killed.signal, 'SIGKILL', killed.stderr);
+    await until(() => findMonitors(rig.layout.run).length === 1, 'the monitor');
+    const [found] = findMonitors(rig.layout.run);
+    assert.equal(found?.bundle, options.bundle);
+    await until(() => existsSync(join(rig.layout.runtimeState, options.id, 'exec.fifo')) && existsSync(join(options.bundle, 'pid')), 'the container');
+    // It can be gone on with ...
+    await rig.runtime.start(options.id);
+    const connection = await rig.monitor.attach(options.bundle);
+    connection.close();
+    // ... or removed.
+    await rig.remove(options);
+    await gone(found?.pid ?? 0);
   });
 });
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { EngineError, invalid } from '#base/errors.ts';
 
-/** What a client asks for: `HostConfig.LogConfig`. */
+/** What a client asks for: `HostConfig.LogConfig`. An empty type is the default driver. */
 export interface LogConfigRequest {
   type: string;
   options: Readonly<Record<string, string>>;
@@ -64,6 +64,7 @@ export function checkLogConfig(config: LogConfigRequest): void {
 }
 
 function driverOf(type: string): LogDriver {
+  if (type === '') return 'json-file';
   if (Object.hasOwn(known, type)) return type as LogDriver;
   throw new EngineError('not_found', `logger: no log driver named '${type}' is registered`);
 }

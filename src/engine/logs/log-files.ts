@@ -90,9 +90,13 @@ export async function openSources(dir: string): Promise<LogSource[]> {
   for (const file of rotatedFiles(dir)) {
     const source = await openSource(file.path, file.compressed);
     if (source === undefined) continue;
-    // Renamed between the two looks.
-    if (source.inode === current?.inode) await source[Symbol.asyncDispose]();
-    else sources.push(source);
+    if (source.inode !== current?.inode) {
+      sources.push(source);
+      continue;
+    }
+    // Renamed between the two looks: whatever was rotated after it is later than this moment.
+    await source[Symbol.asyncDispose]();
+    break;
   }
   if (current !== undefined) sources.push(current);
   return sources;
