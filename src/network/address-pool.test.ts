@@ -7,7 +7,7 @@ import type { BridgeRecord } from './record.ts';
 const subnet = (text: string): Subnet => parseSubnet(text) ?? assert.fail(text);
 const number = (text: string): number => parseAddress(text) ?? assert.fail(text);
 const bridge = (changes: Partial<BridgeRecord> = {}): BridgeRecord => ({
-  name: 'br0', subnet: '10.9.0.0/29', subnetGiven: true, range: undefined, gateway: '10.9.0.1', reserved: {}, mtu: undefined,
+  name: 'br0', owned: true, subnet: '10.9.0.0/29', subnetGiven: true, range: undefined, gateway: '10.9.0.1', reserved: {}, mtu: undefined,
   masquerade: true, communication: true, hostAddress: '0.0.0.0', ...changes,
 });
 

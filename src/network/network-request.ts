@@ -27,6 +27,7 @@ export function recordOf(
     version: 1, id: asNetworkId(given.id), name: body.Name, driver: 'bridge', created: given.created, internal: body.Internal ?? false,
     attachable: body.Attachable ?? false, options, labels: body.Labels ?? {},
     bridge: {
+      owned: true,
       name: bridgeName(options[`${BRIDGE}name`], given),
       ...addressing(body, given),
       mtu: parseMtu(options[`${PREFIX}driver.mtu`]) ?? given.mtu,

@@ -1,7 +1,7 @@
 import { rfc3339Nano, type Clock } from '#base/clock.ts';
 import { conflict, EngineError, invalid } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
-import type { NetworkKernel } from '#host/network-kernel.ts';
+import type { NetworkKernel, NetworkSight } from '#host/network-kernel.ts';
 import type { EmitEvent } from '#spec/event.ts';
 import type { Filters } from '#spec/filters.ts';
 import type {
@@ -54,13 +54,17 @@ export class NetworkObjects {
 
   async create(body: NetworkCreateRequest): Promise<NetworkCreateResponse> {
     const { registry, kernel, firewall, clock, pools, mtu } = this.#options;
-    const taken = await takenSubnets(kernel);
+    const sight = await kernel.observe();
+    const taken = takenSubnets(sight);
     const others = bridgesOf(registry);
     const record = recordOf(body, {
       id: newId(), created: rfc3339Nano(clock.nowNanos()), mtu, others,
       choose: () => chooseSubnet(pools, [...taken, ...others.map(({ subnet }) => parseSubnet(subnet)).filter((subnet) => subnet !== undefined)]),
     });
     if (registry.networks().some(({ name }) => name === record.name)) throw conflict(`network with name ${record.name} already exists`);
+    if (sight.links.some((link) => link.name === record.bridge?.name)) {
+      throw conflict(`the machine has an interface ${record.bridge?.name ?? ''} already; choose another bridge name`);
+    }
     registry.saveNetwork(record);
     try {
       await kernel.ensureBridge(bridgePlan(record));
@@ -131,8 +135,14 @@ export class NetworkObjects {
   /** The record goes last: a crash in between leaves a network that can be removed again. */
   async #erase(network: NetworkRecord): Promise<void> {
     const { registry, kernel, firewall } = this.#options;
-    if (network.bridge !== undefined) await kernel.deleteLinks([network.bridge.name]);
-    registry.deleteNetwork(network);
+    registry.hideNetwork(network);
+    try {
+      if (network.bridge?.owned) await kernel.deleteLinks([network.bridge.name]);
+      registry.deleteNetwork(network);
+    } catch (error) {
+      registry.saveNetwork(network);
+      throw error;
+    }
     await firewall.apply(network.bridge === undefined ? [] : [network.bridge.name]);
   }
 
@@ -153,8 +163,7 @@ function refuseMode(mode: string): void {
 export const bridgesOf = (registry: Registry): BridgeRecord[] => registry.networks().flatMap(({ bridge }) => (bridge === undefined ? [] : [bridge]));
 
 /** Subnets that the machine itself uses: by its routes (not the default one) and its interfaces. */
-export async function takenSubnets(kernel: NetworkKernel): Promise<Subnet[]> {
-  const { routes, addresses } = await kernel.observe();
+export function takenSubnets({ routes, addresses }: NetworkSight): Subnet[] {
   return [...routes.map(({ destination }) => destination), ...addresses.map(({ address, prefix }) => `${address}/${prefix}`)]
     .map(parseSubnet)
     .filter((subnet) => subnet !== undefined && subnet.prefix > 0)

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { systemClock, rfc3339Nano } from '#base/clock.ts';
 import { invalid } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
-import { openNetworkKernel, type NetworkKernel } from '#host/network-kernel.ts';
+import { openNetworkKernel, type NetworkKernel, type NetworkSight } from '#host/network-kernel.ts';
 import { asNetworkId, type ContainerId } from '#spec/ids.ts';
 import type { PortMap } from '#spec/wire/container.ts';
 import type { EndpointSettings } from '#spec/wire/network.ts';
@@ -187,7 +187,7 @@ export function createNetworks(options: NetworksOptions) {
       for (const path of listFolder(layout.netns)) await kernel.remove(path, '');
       await sweeper.finish(true);
       await firewall.remove();
-      await kernel.deleteLinks(bridgesOf(registry).map(({ name }) => name));
+      await kernel.deleteLinks(bridgesOf(registry).filter(({ owned }) => owned).map(({ name }) => name));
       return true;
     },
 
@@ -233,7 +233,9 @@ async function defaultBridge(
   { kernel, config, instance }: { kernel: NetworkKernel; config: NetworkConfig; instance: string },
   former: BridgeRecord | undefined,
 ): Promise<BridgeRecord> {
+  const sight = await kernel.observe();
   let { subnet, gateway } = former ?? {};
+  if (config.bridgeName !== undefined) [subnet, gateway] = addressOf(config.bridgeName, sight);
   if (config.bridgeAddress !== undefined) {
     const [address = ''] = config.bridgeAddress.split('/');
     const chosen = parseSubnet(config.bridgeAddress);
@@ -242,14 +244,24 @@ async function defaultBridge(
   }
   if (subnet === undefined || gateway === undefined) {
     const others = bridgesOf(registry).map((bridge) => parseSubnet(bridge.subnet)).filter((item) => item !== undefined);
-    const chosen = chooseSubnet(config.defaultAddressPools ?? DEFAULT_POOLS, [...(await takenSubnets(kernel)), ...others]);
+    const chosen = chooseSubnet(config.defaultAddressPools ?? DEFAULT_POOLS, [...takenSubnets(sight), ...others]);
     [subnet, gateway] = [formatSubnet(chosen), formatAddress(chosen.base + 1)];
   }
   return {
     name: config.bridgeName ?? (instance === '' ? 'gantry0' : `gtr${instance}`),
-    subnet, subnetGiven: false, range: undefined, gateway, reserved: {}, mtu: config.mtu, masquerade: config.masquerade ?? true,
+    owned: config.bridgeName === undefined, subnet, subnetGiven: false, range: undefined, gateway, reserved: {}, mtu: config.mtu, masquerade: config.masquerade ?? true,
     communication: config.communication ?? true, hostAddress: config.hostAddress ?? '0.0.0.0',
   };
+}
+
+/** Subnet and address of a bridge that the administrator made. */
+function addressOf(name: string, { links, addresses }: NetworkSight): [subnet: string, gateway: string] {
+  const link = links.find((item) => item.name === name);
+  if (link === undefined) throw invalid(`the configured bridge ${name} does not exist: make it, or leave out the option "bridge"`);
+  const own = addresses.find((item) => item.index === link.index && !item.address.includes(':'));
+  const subnet = own && parseSubnet(`${own.address}/${own.prefix}`);
+  if (own === undefined || subnet === undefined) throw invalid(`the configured bridge ${name} has no IPv4 address: give it one`);
+  return [formatSubnet(subnet), own.address];
 }
 
 function bridgeOptions(bridge: BridgeRecord): Record<string, string> {

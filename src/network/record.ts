@@ -22,6 +22,8 @@ export interface NetworkRecord {
 export interface BridgeRecord {
   /** Interface on the host. */
   name: string;
+  /** False for a bridge that the administrator made (`bridge` in daemon.json): it is used, never deleted. */
+  owned: boolean;
   /** `172.18.0.0/16`; host bits zero. */
   subnet: string;
   /** True when the user chose the subnet: only then may a container choose its address. */

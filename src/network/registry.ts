@@ -46,6 +46,11 @@ export class Registry {
     this.#networks.set(network.id, network);
   }
 
+  /** Nobody finds it any more; a crash from here on brings it back. `saveNetwork` does too. */
+  hideNetwork(network: NetworkRecord): void {
+    this.#networks.delete(network.id);
+  }
+
   deleteNetwork(network: NetworkRecord): void {
     this.#store.deleteNetwork(network.id);
     this.#networks.delete(network.id);

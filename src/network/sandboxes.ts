@@ -62,8 +62,10 @@ export class Sandboxes {
       try {
         await this.#make(record);
       } catch (error) {
-        this.#options.ports.release(record.ports);
         this.#options.registry.deleteSandbox(record);
+        // A whole application of the firewall in between may have brought the ports in.
+        if (record.ports.length > 0) await this.#options.firewall.apply().catch(() => {});
+        this.#options.ports.release(record.ports);
         throw error;
       }
       for (const endpoint of record.endpoints) this.#tell('connect', record, endpoint);
