@@ -15,13 +15,13 @@ test('without anything said: the machine\'s folders for root, the user\'s own ot
 });
 
 test('flags in their forms', () => {
-  const config = load(['-D', '--label', 'a=b', '--label=c=d', '--mtu', '1400', '--iptables=false', '--log-opt', 'max-size=1m', '--default-ulimit', 'nofile=10:20', '--default-address-pool', 'base=10.9.0.0/16,size=24', '--add-runtime', 'r=/bin/r']);
+  const config = load(['-D', '--label', 'a=b', '--label=c=d', '--mtu', '1400', '--ip-masq=false', '--log-opt', 'max-size=1m', '--default-ulimit', 'nofile=10:20', '--default-address-pool', 'base=10.9.0.0/16,size=24', '--add-runtime', 'r=/bin/r']);
   assert.equal(config.logLevel, 'debug');
   assert.deepEqual(config.settings, {
     debug: true,
     labels: ['a=b', 'c=d'],
     mtu: 1400,
-    iptables: false,
+    'ip-masq': false,
     'log-opts': { 'max-size': '1m' },
     'default-ulimits': { nofile: { Name: 'nofile', Soft: 10, Hard: 20 } },
     'default-address-pools': [{ base: '10.9.0.0/16', size: 24 }],
