@@ -35,6 +35,8 @@ export interface HostFacts {
   /** The engine's own limits by name without RLIMIT_, lower case (`nofile`). -1 is unlimited. */
   rlimits: Readonly<Record<string, Rlimit>>;
   rootless: boolean;
+  /** The engine's own, which containers inherit. */
+  oomScoreAdj: number;
   /** A static init to run as PID 1 for `--init`, or undefined. */
   initBinary: string | undefined;
   /** Folders with CDI specs, in rising priority. */
@@ -70,6 +72,7 @@ export function readHostFacts(options: { rootless: boolean; cdiDirs: readonly st
     seccomp: /^Seccomp:/m.test(status),
     rlimits: parseLimits(readOr('/proc/self/limits', '')),
     rootless: options.rootless,
+    oomScoreAdj: Number(readOr('/proc/self/oom_score_adj', '0')),
     initBinary: options.initBinary ?? initCandidates.find((path) => exists(path, constants.X_OK)),
     cdiDirs: options.cdiDirs,
   };

@@ -28,6 +28,23 @@ describe('hostile images and requests', { skip }, () => {
     assert.equal(box.run('pwd', { config: { WorkingDir: '/new/and/deep' } }).stdout.trim(), '/new/and/deep');
   });
 
+  test('CVE-2024-21626: a link in a volume, which no check sees, leads nowhere either', () => {
+    const volume = join(box.folder, 'volume');
+    mkdirSync(join(volume, 'fine'), { recursive: true });
+    const mounts = [planned({ type: 'bind', source: volume, destination: '/vol' })];
+    const running = box.start({ mounts });
+    const process = (cwd: string) => ({ args: ['sh', '-c', 'pwd'], env: ['PATH=/bin'], cwd, user: { uid: 0, gid: 0 } });
+    for (let descriptor = 3; descriptor < 10; descriptor++) {
+      rmSync(join(volume, 'evil'), { force: true });
+      symlinkSync(`/proc/self/fd/${descriptor}`, join(volume, 'evil'));
+      for (const { status, stdout } of [box.run('pwd', { config: { WorkingDir: '/vol/evil' }, mounts }), box.exec(running.id, running.bundle, process('/vol/evil'))]) {
+        assert.notEqual(status, 0);
+        assert.equal(stdout, '');
+      }
+    }
+    assert.equal(box.exec(running.id, running.bundle, process('/vol/fine')).stdout, '/vol/fine\n');
+  });
+
   test('a working directory is never made outside the root', () => {
     const outside = join(box.folder, 'outside');
     symlinkSync(outside, root('out'));

@@ -83,6 +83,11 @@ describe('the mounts of a container', { skip }, () => {
     assert.match(stdout, /touch: \/x: Read-only file system\nfine/);
   });
 
+  test('cgroups are writable only when asked', () => {
+    const access = (options: string[]): string => /cgroup\w* on \/sys\/fs\/cgroup\S* type cgroup\w* \((r[wo])/.exec(box.run('mount', { hostConfig: { SecurityOpt: options } }).stdout)?.[1] ?? '';
+    assert.deepEqual([access([]), access(['writable-cgroups=true'])], ['ro', 'rw']);
+  });
+
   test('a mount on /dev replaces the default ones', () => {
     const { stdout } = box.run('mount', { mounts: [planned({ type: 'bind', source: '/dev', destination: '/dev' })] });
     assert.equal(line(stdout, '/dev/mqueue'), '');

@@ -1,4 +1,5 @@
-import type { ContainerConfig } from '#spec/wire/container.ts';
+import type { HostFacts } from '#host/facts.ts';
+import type { ContainerConfig, HostConfig } from '#spec/wire/container.ts';
 import type { Process, RuntimeSpec, Seccomp } from '#spec/oci-runtime.ts';
 import { capabilitySets, containerCapabilities } from './capabilities.ts';
 import { deviceAccess } from './devices.ts';
@@ -37,7 +38,7 @@ export function compileSpec(input: SpecInput, ports: CompilePorts): { spec: Runt
   const init = useInit(input);
   const cwd = ports.workingDir(config.WorkingDir || '/', user);
   const hidden = hiddenPaths(input, security);
-  const mounts = specMounts(input, ports.mountSource);
+  const mounts = specMounts(input, security, ports.mountSource);
   if (init !== undefined) mounts.push({ destination: initPath, type: 'bind', source: init, options: ['bind', 'ro'] });
   const sysctl = containerSysctls({
     asked: hostConfig.Sysctls ?? {},
@@ -57,7 +58,7 @@ export function compileSpec(input: SpecInput, ports: CompilePorts): { spec: Runt
       ...rlimits(input),
       noNewPrivileges: security.noNewPrivileges ?? (hostConfig.Privileged === true ? false : defaults.noNewPrivileges),
       ...apparmor(input, security),
-      oomScoreAdj: hostConfig.OomScoreAdj ?? 0,
+      ...oomScore(hostConfig, facts),
     },
     root: { path: input.rootfs, ...(hostConfig.ReadonlyRootfs === true ? { readonly: true } : {}) },
     ...(input.namespaces.uts.kind === 'private' ? { hostname: config.Hostname ?? '' } : {}),
@@ -76,6 +77,16 @@ export function compileSpec(input: SpecInput, ports: CompilePorts): { spec: Runt
     },
   };
   return { spec, user };
+}
+
+/**
+ * Zero is for a process to inherit when the engine may not lower scores and has a higher one itself, as user sessions do:
+ * asking for it would keep every container from starting.
+ */
+export function oomScore(hostConfig: Pick<HostConfig, 'OomScoreAdj'>, facts: HostFacts): Pick<Process, 'oomScoreAdj'> {
+  const asked = hostConfig.OomScoreAdj ?? 0;
+  const inherited = asked === 0 && facts.oomScoreAdj > 0 && !facts.capabilities.includes('CAP_SYS_RESOURCE');
+  return inherited ? {} : { oomScoreAdj: asked };
 }
 
 /** Entrypoint then command: the program and its arguments. */

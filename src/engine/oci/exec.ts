@@ -2,6 +2,7 @@ import { invalid } from '#base/errors.ts';
 import type { HostFacts } from '#host/facts.ts';
 import type { Process } from '#spec/oci-runtime.ts';
 import type { ContainerConfig, ExecCreateRequest, HostConfig } from '#spec/wire/container.ts';
+import { oomScore } from './compile.ts';
 import { capabilitySets, containerCapabilities } from './capabilities.ts';
 import { overlayEnvironment, processEnvironment } from './environment.ts';
 import type { ContainerDefaults } from './input.ts';
@@ -50,6 +51,6 @@ export function compileExec(
     ...(facts.apparmor && security.apparmor !== undefined && security.apparmor !== 'unconfined' && request.Privileged !== true
       ? { apparmorProfile: security.apparmor }
       : {}),
-    oomScoreAdj: hostConfig.OomScoreAdj ?? 0,
+    ...oomScore(hostConfig, facts),
   };
 }

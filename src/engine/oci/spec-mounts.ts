@@ -2,6 +2,7 @@ import { invalid } from '#base/errors.ts';
 import type { SpecMount } from '#spec/oci-runtime.ts';
 import type { PlannedMount, SpecInput } from './input.ts';
 import { idMaps } from './namespaces.ts';
+import type { SecurityOptions } from './security-options.ts';
 
 const DEFAULT_SHM_SIZE = 64 << 20;
 
@@ -9,10 +10,10 @@ const DEFAULT_SHM_SIZE = 64 << 20;
  * Every mount of the container in the order the runtime makes them: kernel file systems, then the user's with parents
  * before children, then the files the engine provides. A user's mount replaces a default one at the same place.
  */
-export function specMounts(input: SpecInput, volumeSource: (mount: PlannedMount) => string): SpecMount[] {
+export function specMounts(input: SpecInput, security: SecurityOptions, volumeSource: (mount: PlannedMount) => string): SpecMount[] {
   const user = new Set(input.mounts.map((mount) => mount.destination));
   for (const mount of input.mounts) checkProcDestination(mount.destination);
-  const defaults = kernelMounts(input).filter(
+  const defaults = kernelMounts(input, security).filter(
     ({ destination }) => !user.has(destination) && !(user.has('/dev') && destination.startsWith('/dev/')),
   );
   const files = fileMounts(input).filter(({ destination }) => !user.has(destination));
@@ -21,9 +22,11 @@ export function specMounts(input: SpecInput, volumeSource: (mount: PlannedMount)
   return [...defaults, ...[...files, ...planned].sort((a, b) => depth(a.destination) - depth(b.destination))];
 }
 
-function kernelMounts(input: SpecInput): SpecMount[] {
+function kernelMounts(input: SpecInput, security: SecurityOptions): SpecMount[] {
   const { hostConfig, namespaces } = input;
-  const access = hostConfig.Privileged === true ? 'rw' : 'ro';
+  const privileged = hostConfig.Privileged === true;
+  const access = privileged ? 'rw' : 'ro';
+  const cgroupAccess = (security.writableCgroups ?? privileged) ? 'rw' : 'ro';
   const inUserNamespace = idMaps(input) !== undefined || input.facts.rootless;
   // A user namespace may mount sysfs only together with a network namespace of its own.
   const sysfs: SpecMount =
@@ -39,7 +42,7 @@ function kernelMounts(input: SpecInput): SpecMount[] {
     { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'] },
     { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'] },
     sysfs,
-    { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: [access, 'nosuid', 'noexec', 'nodev'] },
+    { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: [cgroupAccess, 'nosuid', 'noexec', 'nodev'] },
     ...mqueueMount(input),
     ...shmMount(input),
   ];

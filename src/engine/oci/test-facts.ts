@@ -22,6 +22,7 @@ export const testFacts: HostFacts = {
   seccomp: true,
   rlimits: { nofile: { soft: 1024, hard: 20_000 } },
   rootless: false,
+  oomScoreAdj: 0,
   initBinary: '/usr/bin/tini-static',
   cdiDirs: [],
 };

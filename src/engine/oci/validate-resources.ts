@@ -25,6 +25,10 @@ export function validateResources(
     ...validateCpuset(resources, facts),
     ...validateBlkio(resources, facts),
   ];
+  if (resources.CpuCount) {
+    warnings.push('linux does not support CPU count. CPU count discarded.');
+    resources.CpuCount = 0;
+  }
   if (resources.IOMaximumBandwidth) throw invalid('Invalid QoS settings: linux does not support configuration of maximum bandwidth');
   if (resources.IOMaximumIOps) throw invalid('Invalid QoS settings: linux does not support configuration of maximum IOPs');
   return warnings;

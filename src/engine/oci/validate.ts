@@ -1,4 +1,4 @@
-import { invalid, notFound } from '#base/errors.ts';
+import { invalid, notFound, notImplemented } from '#base/errors.ts';
 import type { HostFacts } from '#host/facts.ts';
 import type { ContainerConfig, HostConfig, RestartPolicy } from '#spec/wire/container.ts';
 import { parseCapabilities } from './capabilities.ts';
@@ -129,7 +129,8 @@ function validateSecurity(hostConfig: HostConfig, facts: HostFacts): string[] {
   if (security.apparmor !== undefined && security.apparmor !== 'unconfined' && !facts.apparmor) {
     warnings.push(`Your kernel does not support AppArmor. Profile ${security.apparmor} discarded.`);
   }
-  if (security.labels.some((label) => label !== 'disable') && !facts.selinux) {
+  if (security.labels.some((label) => label !== 'disable')) {
+    if (facts.selinux) throw notImplemented('SELinux labels are not supported yet: only --security-opt label=disable is');
     warnings.push('Your kernel does not support SELinux. Security labels discarded.');
   }
   if (hostConfig.Privileged === true) {
