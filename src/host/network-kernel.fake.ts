@@ -1,0 +1,101 @@
+import type { NetworkKernel, NetworkOperations, NetworkSight } from './network-kernel.ts';
+
+/**
+ * A machine's network in memory: remembers what was asked for, knows no packets. `refuse` makes the next call of an
+ * operation fail.
+ */
+export class FakeNetworkKernel implements AsyncDisposable {
+  readonly calls: string[] = [];
+  readonly namespaces = new Map<string, string[]>();
+  readonly links = new Set<string>(['lo']);
+  /** The last whole table. */
+  table: string | undefined;
+  sight: Partial<NetworkSight> = {};
+  #generation = 1;
+  readonly #refusals = new Map<keyof NetworkOperations, Error>();
+
+  refuse(operation: keyof NetworkOperations, error: Error): void {
+    this.#refusals.set(operation, error);
+  }
+
+  /** Another program changed rules. */
+  disturb(): void {
+    this.#generation++;
+  }
+
+  async #begin(operation: keyof NetworkOperations, detail: string): Promise<void> {
+    this.calls.push(detail === '' ? operation : `${operation} ${detail}`);
+    const refusal = this.#refusals.get(operation);
+    this.#refusals.delete(operation);
+    await Promise.resolve();
+    if (refusal !== undefined) throw refusal;
+  }
+
+  #change(rules: string): { before: number; after: number } {
+    const before = this.#generation;
+    if (rules !== '') this.#generation++;
+    if (rules.startsWith('add table')) this.table = rules;
+    return { before, after: this.#generation };
+  }
+
+  readonly observe: NetworkKernel['observe'] = async () => {
+    await this.#begin('observe', '');
+    const links = [...this.links].map((name, index) => ({ index: index + 1, name, up: true, kind: undefined, master: undefined, mac: undefined, mtu: 1500 }));
+    return { links, addresses: [], routes: [], ...this.sight };
+  };
+
+  readonly ensureBridge: NetworkKernel['ensureBridge'] = async ({ name }) => {
+    await this.#begin('ensureBridge', name);
+    this.links.add(name);
+  };
+
+  readonly enableForwarding: NetworkKernel['enableForwarding'] = () => this.#begin('enableForwarding', '');
+
+  readonly make: NetworkKernel['make'] = async (plan, rules) => {
+    await this.#begin('make', plan.interfaces.map(({ name, address, bridge }) => `${name}=${address}@${bridge}`).join(' '));
+    this.namespaces.set(plan.path, plan.interfaces.map(({ veth }) => veth));
+    for (const { veth } of plan.interfaces) this.links.add(veth);
+    return this.#change(rules);
+  };
+
+  readonly plug: NetworkKernel['plug'] = async (path, item) => {
+    await this.#begin('plug', `${item.name}=${item.address}@${item.bridge}`);
+    this.namespaces.get(path)?.push(item.veth);
+    this.links.add(item.veth);
+  };
+
+  readonly route: NetworkKernel['route'] = (_path, gateway, name) => this.#begin('route', `${gateway} ${name}`);
+
+  readonly remove: NetworkKernel['remove'] = async (path, rules) => {
+    await this.#begin('remove', '');
+    for (const veth of this.namespaces.get(path) ?? []) this.links.delete(veth);
+    this.namespaces.delete(path);
+    return { ...this.#change(rules), refused: undefined };
+  };
+
+  readonly deleteLinks: NetworkKernel['deleteLinks'] = async (names) => {
+    await this.#begin('deleteLinks', names.join(' '));
+    for (const name of names) this.links.delete(name);
+  };
+
+  readonly applyRules: NetworkKernel['applyRules'] = async (rules) => {
+    await this.#begin('applyRules', '');
+    return this.#change(rules);
+  };
+
+  readonly listRules: NetworkKernel['listRules'] = async (what) => {
+    await this.#begin('listRules', what);
+    return what.includes(' inet ') && this.table !== undefined ? { nftables: [] } : undefined;
+  };
+
+  readonly forgetUdpFlows: NetworkKernel['forgetUdpFlows'] = (ports) => this.#begin('forgetUdpFlows', ports.join(' '));
+
+  readonly rulesGeneration: NetworkKernel['rulesGeneration'] = async () => {
+    await this.#begin('rulesGeneration', '');
+    return this.#generation;
+  };
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+}
