@@ -85,6 +85,10 @@ export async function* loadImages(
     const archive = new Archive(folder, members);
     const candidates = await readCandidates(archive, options.platforms);
     for (const candidate of candidates) yield* loadOne(context, archive, candidate, options.quiet);
+  } catch (error) {
+    // Layers of an image that failed further up belong to nothing.
+    await context.layers.collect();
+    throw error;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
