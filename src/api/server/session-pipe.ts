@@ -6,6 +6,7 @@ import { frameChunks, frameError } from '../stdcopy.ts';
 import { DetachWatcher } from './detach-watcher.ts';
 
 const LINGER = 5_000;
+const PROBE = 15_000;
 
 /**
  * Joins a process's stdio to a connection that no longer speaks HTTP. Resolves when both are done: the output ended and was
@@ -25,32 +26,37 @@ export async function pipeSession(session: StdioSession, wire: Duplex, early: Bu
   const receive = (data: Buffer): void => {
     if (inputEnded || over) return;
     const seen = detach === undefined ? { pass: data, detached: false } : detach.push(data);
-    if (seen.detached) {
-      over = true;
-      session.close();
-      return;
-    }
-    if (seen.pass.length === 0) return;
+    if (seen.detached) over = true;
     wire.pause();
-    session.write(seen.pass).then(
-      () => wire.resume(),
-      () => {
+    const written = seen.pass.length === 0 ? Promise.resolve() : session.write(seen.pass);
+    written
+      .catch(() => {
         // The process no longer reads; its output and its end still matter.
         inputEnded = true;
+      })
+      .finally(() => {
+        if (seen.detached) session.close();
         wire.resume();
-      },
-    );
+      });
+  };
+  // A client that half-closed looks like one that left until something is written: an empty frame finds out.
+  let probe: NodeJS.Timeout | undefined;
+  const watchForLeave = (): void => {
+    if (!session.tty && !over) probe = setInterval(() => wire.write(frameChunks([{ stream: 'stdout', data: new Uint8Array() }])), PROBE).unref();
   };
 
   wire.on('data', receive);
-  wire.on('end', endInput);
+  wire.on('end', () => {
+    endInput();
+    watchForLeave();
+  });
   wire.on('error', () => {});
   wire.on('close', () => {
     gone = true;
     session.close();
   });
   if (early !== undefined && early.length > 0) receive(early);
-  wire.resume();
+  else wire.resume();
 
   try {
     for await (const chunk of session.output) {
@@ -62,6 +68,7 @@ export async function pipeSession(session: StdioSession, wire: Duplex, early: Bu
     if (!gone) wire.write(session.tty ? `${messageOf(error)}\r\n` : frameError(messageOf(error)));
   } finally {
     over = true;
+    clearInterval(probe);
     session.close();
     await finish(wire);
   }

@@ -43,11 +43,13 @@ test('a tty is raw, and its detach keys end the session without ending the input
   assert.equal(ended, false);
 });
 
-test('a client that goes away closes its session', async () => {
+test('a client that goes away closes its session when the process next says something', async () => {
   const session = fakeSession();
   await using served = await serve({ containers: { attach: async () => session } });
   const attached = await served.client.containers.attach('c', { stdout: true });
   attached.close();
+  await session.inputEnded;
+  session.emit('stdout', 'nobody hears this');
   await session.closed;
 });
 
