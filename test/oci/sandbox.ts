@@ -8,6 +8,7 @@ import { decideContainer, type DecidedContainer } from '#engine/oci/create.ts';
 import { dockerDefaults } from '#engine/oci/defaults.ts';
 import type { NamespaceChoice, PlannedMount, SpecInput } from '#engine/oci/input.ts';
 import { prepareSpec } from '#engine/oci/prepare.ts';
+import { renderSpec } from '#engine/oci/render.ts';
 import { readHostFacts, type HostFacts } from '#host/facts.ts';
 import type { ImageRunConfig } from '#spec/oci-image.ts';
 import type { RuntimeSpec } from '#spec/oci-runtime.ts';
@@ -136,7 +137,7 @@ export class Sandbox {
 
   #bundle(id: string, spec: RuntimeSpec): string {
     const bundle = this.#folderOf(id);
-    writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec));
+    writeFileSync(join(bundle, 'config.json'), renderSpec(spec));
     return bundle;
   }
 
