@@ -2,7 +2,7 @@
 import { attribute, attributeText, message, nested, NLM_F, parseAttributes, text, u32, u8, type ReceivedMessage } from './netlink-message.ts';
 import type { NetlinkSocket, Request } from './netlink.ts';
 
-const RTM = { NEWLINK: 16, DELLINK: 17, GETLINK: 18, SETLINK: 19, NEWADDR: 20, DELADDR: 21, GETADDR: 22, NEWROUTE: 24, GETROUTE: 26 } as const;
+const RTM = { NEWLINK: 16, DELLINK: 17, GETLINK: 18, NEWADDR: 20, GETADDR: 22, NEWROUTE: 24, GETROUTE: 26 } as const;
 const IFLA = {
   ADDRESS: 1, IFNAME: 3, MTU: 4, MASTER: 10, LINKINFO: 18, NET_NS_FD: 28, AF_SPEC: 26, INFO_KIND: 1, INFO_DATA: 2, INFO_SLAVE_KIND: 4, INFO_SLAVE_DATA: 5,
 } as const;
@@ -92,14 +92,6 @@ export function addVeth(host: LinkSettings & { name: string }, peer: LinkSetting
   };
 }
 
-export function addDummy(link: LinkSettings & { name: string }): Request {
-  const info = nested(IFLA.LINKINFO, text(IFLA.INFO_KIND, 'dummy'));
-  return {
-    what: `make the dummy link ${link.name}`,
-    message: message(RTM.NEWLINK, NLM_F.CREATE | NLM_F.EXCL, ifinfo(0, link.up), ...settings(link), info),
-  };
-}
-
 /** By index or by name (not both: a name beside an index renames). */
 export function setLink(target: number | string, link: LinkSettings): Request {
   const named = typeof target === 'string' ? [text(IFLA.IFNAME, target)] : [];
@@ -131,33 +123,16 @@ export function addAddress(index: number, address: string, prefix: number): Requ
   };
 }
 
-export function deleteAddress(index: number, address: string, prefix: number): Request {
-  const bytes = addressBytes(address);
-  const header = Buffer.alloc(8);
-  header.writeUInt8(bytes.length === 16 ? AF_INET6 : AF_INET, 0);
-  header.writeUInt8(prefix, 1);
-  header.writeUInt32LE(index, 4);
-  return {
-    what: `take the address ${address}/${prefix} from interface ${index}`,
-    message: message(RTM.DELADDR, 0, header, attribute(2, bytes)),
-    tolerate: ['EADDRNOTAVAIL', 'ENODEV'],
-  };
-}
-
-/** `remove` takes away the default route of that family instead. */
-export function defaultRoute(gateway: string, index: number, options: { remove?: boolean } = {}): Request {
+/** Sets or replaces the default route of the gateway's family. */
+export function defaultRoute(gateway: string, index: number): Request {
   const bytes = addressBytes(gateway);
   const header = Buffer.alloc(12);
   header.writeUInt8(bytes.length === 16 ? AF_INET6 : AF_INET, 0);
-  header.writeUInt8(254, 4);
-  header.writeUInt8(options.remove ? 0 : 3, 5);
-  header.writeUInt8(options.remove ? 255 : 0, 6);
-  header.writeUInt8(options.remove ? 0 : 1, 7);
-  const parts = options.remove ? [] : [attribute(5, bytes), u32(4, index)];
+  // Main table, RTPROT_BOOT, global scope, unicast: what `ip route add` sets.
+  header.set([254, 3, 0, 1], 4);
   return {
-    what: `${options.remove ? 'remove' : 'set'} the default route by ${gateway}`,
-    message: message(options.remove ? 25 : RTM.NEWROUTE, options.remove ? 0 : NLM_F.CREATE | NLM_F.REPLACE, header, ...parts),
-    ...(options.remove ? { tolerate: ['ESRCH'] } : {}),
+    what: `set the default route by ${gateway}`,
+    message: message(RTM.NEWROUTE, NLM_F.CREATE | NLM_F.REPLACE, header, attribute(5, bytes), u32(4, index)),
   };
 }
 

@@ -32,7 +32,7 @@ test('a network with chosen addresses: fixed address, gateway, labels, removal o
   assert.ok(pings(one.netnsPath, '10.213.0.2'));
   const shown = await inspect('fixed');
   assert.deepEqual(shown.IPAM?.Config, [{ Subnet: '10.213.0.0/24', Gateway: '10.213.0.254', AuxiliaryAddresses: { printer: '10.213.0.1' } }]);
-  assert.deepEqual(Object.values(shown.Containers ?? {}).map(({ IPv4Address }) => IPv4Address).sort(), ['10.213.0.2/24', '10.213.0.77/24']);
+  assert.deepEqual(Object.values(shown.Containers ?? {}).map(({ IPv4Address }) => IPv4Address ?? '').sort((a, b) => (a < b ? -1 : 1)), ['10.213.0.2/24', '10.213.0.77/24']);
   await assert.rejects(networks.remove('fixed'), /has active endpoints/);
   for (const container of Object.keys(shown.Containers ?? {})) await rig.room.sandboxes.down(container as never);
   await networks.remove('fixed');
