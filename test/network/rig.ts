@@ -30,8 +30,8 @@ export class NetworkRig {
   readonly #config: NetworkConfig;
   #open: { room: NetworkRoom; close: () => Promise<void> };
 
-  constructor(config: NetworkConfig = {}) {
-    this.#folder = mkdtempSync(join(tmpdir(), 'network-'));
+  constructor(config: NetworkConfig = {}, folder = mkdtempSync(join(tmpdir(), 'network-'))) {
+    this.#folder = folder;
     this.layout = createLayout(join(this.#folder, 'root'), join(this.#folder, 'run'));
     mkdirSync(this.layout.root, { recursive: true });
     mkdirSync(this.layout.run, { recursive: true });
@@ -43,6 +43,10 @@ export class NetworkRig {
 
   get room(): NetworkRoom {
     return this.#open.room;
+  }
+
+  get folder(): string {
+    return this.#folder;
   }
 
   get bridge(): string {
