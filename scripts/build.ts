@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { build } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
@@ -37,11 +37,27 @@ mkdirSync(out, { recursive: true });
 for (const stale of globSync('*.js', { cwd: out })) rmSync(join(out, stale));
 const workers = globSync('src/*/**/*.worker.ts', { cwd: root });
 await Promise.all([
-  build({ ...common, entryPoints: ['src/gantry.ts', 'src/daemon.ts', 'src/keeper.ts'] }),
+  build({ ...common, entryPoints: ['src/gantry.ts', 'src/daemon.ts', 'src/keeper.ts', 'src/client.ts'] }),
   build({ ...common, entryPoints: workers.map((path) => ({ in: path, out: basename(path, '.ts') })) }),
 ]);
 copyFileSync(join(root, 'src/keeper.sh'), join(out, 'keeper.sh'));
+if (process.argv.includes('--package')) writeTypes();
 writeFileSync(join(out, 'package.json'), '{"type":"commonjs"}\n');
+
+/** The client's declarations, with paths that need no import map. */
+function writeTypes(): void {
+  execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b', 'src'], { cwd: root, stdio: 'inherit' });
+  const types = join(root, '.cache/types');
+  rmSync(join(out, 'types'), { recursive: true, force: true });
+  const declared = ['root/client.d.ts', ...globSync('{base,spec,api/client,api}/**/*.d.ts', { cwd: types })];
+  for (const path of declared.filter((name) => !/\.test\.d\.ts$|^api\/server\//.test(name))) {
+    const target = path.replace(/^root\//, '');
+    const up = relative(dirname(target), '.') || '.';
+    const text = readFileSync(join(types, path), 'utf8').replaceAll(/(['"])(#|\.\.?\/)([^'"]+)\.ts\1/g, (_, quote: string, start: string, rest: string) => `${quote}${start === '#' ? `${up}/` : start}${rest}.js${quote}`);
+    mkdirSync(dirname(join(out, 'types', target)), { recursive: true });
+    writeFileSync(join(out, 'types', target), text);
+  }
+}
 
 /** Short, as docker prints it; `unknown` outside a checkout. */
 function commit(): string {
