@@ -1,6 +1,7 @@
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { apparmorEnabled } from './apparmor.ts';
 import { capabilityNames, capabilitiesOfMask } from './capability-names.ts';
 
 export interface Rlimit {
@@ -30,6 +31,8 @@ export interface HostFacts {
   /** Names of every capability the kernel knows. */
   knownCapabilities: readonly string[];
   apparmor: boolean;
+  /** Profile for containers that name none, when one is loaded. */
+  apparmorDefault: string | undefined;
   selinux: boolean;
   seccomp: boolean;
   /** The engine's own limits by name without RLIMIT_, lower case (`nofile`). -1 is unlimited. */
@@ -47,7 +50,13 @@ const architectures: Record<string, string> = { x64: 'amd64', ia32: '386', loong
 const cgroupRoot = '/sys/fs/cgroup';
 
 /** Reads the facts anew; a few dozen small files, about a millisecond. */
-export function readHostFacts(options: { rootless: boolean; cdiDirs: readonly string[]; initBinary?: string | undefined }): HostFacts {
+export function readHostFacts(options: {
+  rootless: boolean;
+  cdiDirs: readonly string[];
+  initBinary?: string | undefined;
+  /** What `loadDefaultApparmorProfile` returned. */
+  apparmorDefault?: string | undefined;
+}): HostFacts {
   const status = readOr('/proc/self/status', '');
   const unified = exists(join(cgroupRoot, 'cgroup.controllers'));
   const online = readOr('/sys/devices/system/cpu/online', `0-${availableParallelism() - 1}`).trim();
@@ -67,7 +76,8 @@ export function readHostFacts(options: { rootless: boolean; cdiDirs: readonly st
     memory: totalmem(),
     capabilities: bounding.filter((name) => held.includes(name)),
     knownCapabilities: capabilityNames.slice(0, lastCapability + 1),
-    apparmor: readOr('/sys/module/apparmor/parameters/enabled', 'N').startsWith('Y'),
+    apparmor: apparmorEnabled(),
+    apparmorDefault: options.apparmorDefault,
     selinux: exists('/sys/fs/selinux/enforce'),
     seccomp: /^Seccomp:/m.test(status),
     rlimits: parseLimits(readOr('/proc/self/limits', '')),

@@ -1,6 +1,7 @@
 import type { HostFacts } from '#host/facts.ts';
 import type { ContainerConfig, HostConfig } from '#spec/wire/container.ts';
 import type { Process, RuntimeSpec, Seccomp } from '#spec/oci-runtime.ts';
+import { apparmorProfile } from './apparmor.ts';
 import { capabilitySets, containerCapabilities } from './capabilities.ts';
 import { deviceAccess } from './devices.ts';
 import { processEnvironment } from './environment.ts';
@@ -57,7 +58,7 @@ export function compileSpec(input: SpecInput, ports: CompilePorts): { spec: Runt
       capabilities: capabilitySets(capabilities, user.uid),
       ...rlimits(input),
       noNewPrivileges: security.noNewPrivileges ?? (hostConfig.Privileged === true ? false : defaults.noNewPrivileges),
-      ...apparmor(input, security),
+      ...apparmor(apparmorProfile(hostConfig, facts)),
       ...oomScore(hostConfig, facts),
     },
     root: { path: input.rootfs, ...(hostConfig.ReadonlyRootfs === true ? { readonly: true } : {}) },
@@ -105,11 +106,8 @@ function rlimits({ hostConfig, defaults, facts }: SpecInput): Pick<Process, 'rli
   return list.length === 0 ? {} : { rlimits: list };
 }
 
-function apparmor({ facts, hostConfig }: SpecInput, security: SecurityOptions): Pick<Process, 'apparmorProfile'> {
-  if (!facts.apparmor) return {};
-  const profile = security.apparmor ?? (hostConfig.Privileged === true ? 'unconfined' : undefined);
-  return profile === undefined || profile === 'unconfined' ? {} : { apparmorProfile: profile };
-}
+const apparmor = (profile: string): Pick<Process, 'apparmorProfile'> =>
+  profile === '' || profile === 'unconfined' ? {} : { apparmorProfile: profile };
 
 /** Undefined: no filter. */
 function containerSeccomp(input: SpecInput, security: SecurityOptions, capabilities: string[]): Seccomp | undefined {

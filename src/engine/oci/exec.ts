@@ -2,6 +2,7 @@ import { invalid } from '#base/errors.ts';
 import type { HostFacts } from '#host/facts.ts';
 import type { Process } from '#spec/oci-runtime.ts';
 import type { ContainerConfig, ExecCreateRequest, HostConfig } from '#spec/wire/container.ts';
+import { apparmorProfile } from './apparmor.ts';
 import { oomScore } from './compile.ts';
 import { capabilitySets, containerCapabilities } from './capabilities.ts';
 import { overlayEnvironment, processEnvironment } from './environment.ts';
@@ -36,6 +37,7 @@ export function compileExec(
   const user = resolveUser(request.User || config.User || '', hostConfig.GroupAdd ?? [], container.files);
   const capabilities = request.Privileged === true ? [...facts.capabilities] : containerCapabilities(hostConfig, facts);
   const security = parseSecurityOptions(hostConfig.SecurityOpt ?? []);
+  const profile = request.Privileged === true ? 'unconfined' : apparmorProfile(hostConfig, facts);
   const rlimits = processRlimits(hostConfig.Ulimits ?? [], defaults.ulimits, facts);
   const env = overlayEnvironment(config.Env ?? [], request.Env ?? []);
   const [height = 0, width = 0] = request.ConsoleSize ?? [];
@@ -48,9 +50,7 @@ export function compileExec(
     capabilities: capabilitySets(capabilities, user.uid),
     ...(rlimits.length > 0 ? { rlimits } : {}),
     noNewPrivileges: security.noNewPrivileges ?? (hostConfig.Privileged === true ? false : defaults.noNewPrivileges),
-    ...(facts.apparmor && security.apparmor !== undefined && security.apparmor !== 'unconfined' && request.Privileged !== true
-      ? { apparmorProfile: security.apparmor }
-      : {}),
+    ...(profile === '' || profile === 'unconfined' ? {} : { apparmorProfile: profile }),
     ...oomScore(hostConfig, facts),
   };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseCpuList } from '#host/facts.ts';
+import { apparmorProfile } from './apparmor.ts';
 import { deviceNumbers, parseDeviceRule } from './devices.ts';
 import { overlayEnvironment, processEnvironment } from './environment.ts';
 import { requestedDevices } from './device-requests.ts';
@@ -27,6 +28,15 @@ test('security options in both spellings', () => {
   assert.deepEqual(parsed, {
     noNewPrivileges: true, seccomp: 'unconfined', apparmor: 'x', labels: ['type:foo', 'level:s0'], systemPathsUnconfined: true, writableCgroups: undefined,
   });
+});
+
+test('AppArmor: none without the kernel, the default, one’s own, none when privileged', () => {
+  const facts = { ...testFacts, apparmor: true, apparmorDefault: 'gantry-default' };
+  assert.equal(apparmorProfile({ SecurityOpt: ['apparmor=x'] }, testFacts), '');
+  assert.equal(apparmorProfile({}, facts), 'gantry-default');
+  assert.equal(apparmorProfile({ SecurityOpt: ['apparmor=x'] }, facts), 'x');
+  assert.equal(apparmorProfile({ Privileged: true }, facts), 'unconfined');
+  assert.equal(apparmorProfile({ Privileged: true, SecurityOpt: ['apparmor=x'] }, facts), 'x');
 });
 
 test('device rules and numbers', () => {

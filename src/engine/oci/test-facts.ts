@@ -18,6 +18,7 @@ export const testFacts: HostFacts = {
   capabilities: capabilityNames.filter((name) => name !== 'CAP_SYS_RESOURCE'),
   knownCapabilities: capabilityNames,
   apparmor: false,
+  apparmorDefault: undefined,
   selinux: false,
   seccomp: true,
   rlimits: { nofile: { soft: 1024, hard: 20_000 } },
