@@ -73,7 +73,7 @@ export function openNetworkKernel(): NetworkKernel & { warm(): void } {
   let lastId = 0;
 
   const start = (): Worker => {
-    const started = new Worker(workerUrl('host', 'network-kernel'), { name: 'network-kernel' });
+    const started = new Worker(workerUrl('host', 'network-kernel'), { name: 'network-kernel', resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 } });
     started.unref();
     started.on('message', (answer: WorkerAnswer) => {
       const call = pending.get(answer.id);
