@@ -3,6 +3,7 @@ import type { OutputChunk } from '#spec/streams.ts';
 import { AF, SOCK, connectUnix, socket } from './kernel-socket.ts';
 import { close as closeFd } from './kernel.ts';
 import { bind, check } from './libc.ts';
+import { OutputQueue } from './output-queue.ts';
 import type { AttachConnection } from './runtime.ts';
 
 const c = {
@@ -13,8 +14,6 @@ const c = {
 /** conmon reads packets into 32 KiB and drops what is beyond. */
 const LARGEST_PACKET = 16 * 1024;
 const STDOUT = 2;
-/** Bytes that wait for a slow reader before conmon has to. */
-const HOLD = 256 * 1024;
 
 /**
  * A connection to conmon's SEQPACKET socket on Node's own event loop. Node opens stream sockets only, yet reads and
@@ -56,57 +55,40 @@ class AttachSocket implements AttachConnection {
   readonly output: AsyncIterable<OutputChunk>;
   readonly #socket: Socket;
   readonly #input: boolean;
-  readonly #processEnded: () => boolean;
+  readonly #queue: OutputQueue;
   #lastWrite: Promise<void> = Promise.resolve();
   #inputEnded = false;
   #closed = false;
-  readonly #queue: OutputChunk[] = [];
-  #queued = 0;
-  #ended = false;
-  #draining = false;
   #watch: NodeJS.Timeout | undefined;
-  #wake: (() => void) | undefined;
 
   constructor(stream: Socket, { input, ended }: AttachSocketOptions) {
     this.#socket = stream;
     this.#input = input;
-    this.#processEnded = ended;
-    this.output = { [Symbol.asyncIterator]: () => this.#chunks() };
-    stream.on('data', (packet: Buffer) => this.#receive(packet));
-    const end = (): void => {
-      this.#ended = true;
-      this.#wake?.();
-    };
+    this.#queue = new OutputQueue({ pause: () => this.#holdBack(ended), resume: () => this.#release() });
+    this.output = this.#queue;
+    stream.on('data', (packet: Buffer) => {
+      if (packet.length > 1) this.#queue.push({ stream: packet[0] === STDOUT ? 'stdout' : 'stderr', data: packet.subarray(1) });
+    });
     stream.once('end', () => {
-      end();
+      this.#queue.end();
       stream.destroy();
     });
     stream.once('close', () => {
       clearInterval(this.#watch);
-      end();
+      this.#queue.end();
     });
     // ECONNRESET when the monitor dies: the same as its end.
     stream.on('error', () => {});
-  }
-
-  #receive(packet: Buffer): void {
-    if (this.#closed || packet.length < 2) return;
-    this.#queue.push({ stream: packet[0] === STDOUT ? 'stdout' : 'stderr', data: packet.subarray(1) });
-    this.#queued += packet.length;
-    if (this.#queued > HOLD && !this.#draining) this.#holdBack();
-    this.#wake?.();
   }
 
   /**
    * Leaves further output with conmon, which then blocks and with it the process. But conmon cannot report an exit while
    * it blocks: what is left of a process that ended is a few pipes' worth, and is taken whatever the reader does.
    */
-  #holdBack(): void {
+  #holdBack(ended: () => boolean): void {
     this.#socket.pause();
     this.#watch ??= setInterval(() => {
-      if (!this.#processEnded()) return;
-      this.#draining = true;
-      this.#release();
+      if (ended()) this.#queue.unbind();
     }, 250).unref();
   }
 
@@ -114,22 +96,6 @@ class AttachSocket implements AttachConnection {
     clearInterval(this.#watch);
     this.#watch = undefined;
     this.#socket.resume();
-  }
-
-  async *#chunks(): AsyncGenerator<OutputChunk> {
-    for (;;) {
-      const chunk = this.#queue.shift();
-      if (chunk !== undefined) {
-        this.#queued -= chunk.data.length + 1;
-        if (this.#watch !== undefined && this.#queued <= HOLD / 2) this.#release();
-        yield chunk;
-      } else if (this.#ended || this.#closed) {
-        return;
-      } else {
-        await new Promise<void>((resolve) => (this.#wake = resolve));
-        this.#wake = undefined;
-      }
-    }
   }
 
   /** Resolves when conmon's socket took the bytes; bytes for a process that is gone are dropped. */
@@ -158,11 +124,8 @@ class AttachSocket implements AttachConnection {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#queue.length = 0;
-    this.#queued = 0;
-    if (this.#watch !== undefined) this.#release();
-    this.#wake?.();
+    this.#queue.discard();
     if (this.#input) this.#socket.destroy();
-    else this.#socket.resume().unref();
+    else this.#socket.unref();
   }
 }

@@ -1,13 +1,14 @@
 import { closeSync, constants, openSync, readdirSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { EngineError, isErrno } from '#base/errors.ts';
 import { connectAttachSocket } from './attach-socket.ts';
 import { detectCgroups, killCgroup, removeCgroup } from './cgroup.ts';
 import { createCrun } from './crun.ts';
 import { makeExecExitDir, readExitFile, removeExitFile, watchExitFiles } from './exit-files.ts';
+import { execDirectly } from './direct-exec.ts';
+import { monitorFiles, readBundleConfig, readPid, readRuntimeLog, refusal } from './monitor-files.ts';
 import { minimalEnvironment, processes } from './process.ts';
-import { parseRefusal } from './refusal.ts';
 import type { AttachConnection, ExitStatus, Monitor, MonitoredProcess, MonitorOptions } from './runtime.ts';
 import { pipe, reap, spawnProgram } from './spawn.ts';
 
@@ -20,22 +21,13 @@ export interface ConmonOptions {
   oomKilled: (id: string) => boolean;
 }
 
-/** Files of a monitored process below its bundle. */
-export const monitorFiles = {
-  pid: (bundle: string) => join(bundle, 'pid'),
-  monitorPid: (bundle: string) => join(bundle, 'conmon.pid'),
-  attach: (bundle: string) => join(bundle, 'attach'),
-  control: (bundle: string) => join(bundle, 'ctl'),
-  runtimeLog: (bundle: string) => join(bundle, 'runtime.log'),
-  execProcess: (bundle: string) => join(bundle, 'process.json'),
-};
-
 /** The `Monitor` port on conmon 2.1. */
 export function createConmon(options: ConmonOptions): Monitor {
   const deadline = options.deadline ?? 60_000;
   const withOom = (id: string, status: { code: number; at: bigint }): ExitStatus => ({ ...status, oomKilled: options.oomKilled(id) });
   return {
     launch: (request, beforeStart) => launch(options.path, deadline, request, beforeStart),
+    execAttached: (request) => execDirectly(request, deadline),
     attach: (bundle, how) => attach(bundle, how?.input ?? true),
     resize: async (bundle, size) => {
       control(bundle, `1 ${clampCells(size.height)} ${clampCells(size.width)}\n`);
@@ -170,7 +162,7 @@ async function removeHalfMade(request: MonitorOptions): Promise<void> {
   const cgroups = detectCgroups();
   const name = basename(request.runtime);
   await createCrun({ path: request.runtime, name, stateRoot: request.runtimeState, cgroups }).delete(request.id);
-  const path = readConfig(request.bundle).linux?.cgroupsPath;
+  const path = readBundleConfig(request.bundle).linux?.cgroupsPath;
   if (path?.startsWith('/') === true && !removeCgroup(cgroups, path)) {
     killCgroup(cgroups, path);
     removeCgroup(cgroups, path);
@@ -188,12 +180,12 @@ async function createdPid(reports: LineReader, request: MonitorOptions, expiry: 
   for (;;) {
     const line = await reports.next(expiry);
     if (line === undefined) {
-      throw refuse(request, said.join('\n') || 'conmon ended without a report');
+      throw refusal(request, readRuntimeLog(request.bundle) || said.join('\n') || 'conmon ended without a report');
     }
     const report = parseReport(line);
     if (report === undefined) said.push(line);
     else if (report.data > 0) return report.data;
-    else throw refuse(request, report.message ?? said.join('\n'));
+    else throw refusal(request, readRuntimeLog(request.bundle) || (report.message ?? said.join('\n')));
   }
 }
 
@@ -207,35 +199,6 @@ function parseReport(line: string): { data: number; message: string | undefined 
   }
 }
 
-function refuse(request: MonitorOptions, report: string): EngineError {
-  const stderr = readLog(monitorFiles.runtimeLog(request.bundle)) || report;
-  const process = request.exec?.process ?? readConfig(request.bundle).process;
-  const refusal = parseRefusal(stderr, {
-    action: request.exec === undefined ? 'create' : 'exec',
-    program: process?.args[0] ?? '',
-    cwd: process?.cwd ?? '/',
-  });
-  return new EngineError(refusal.exitCode === 128 ? 'internal' : 'invalid_argument', refusal.message, { details: { refusal } });
-}
-
-function readLog(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').slice(-65536);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return '';
-    throw error;
-  }
-}
-
-interface BundleConfig {
-  process?: { args: string[]; cwd: string };
-  linux?: { cgroupsPath?: string };
-}
-
-function readConfig(bundle: string): BundleConfig {
-  return JSON.parse(readFileSync(join(bundle, 'config.json'), 'utf8')) as BundleConfig;
-}
-
 async function monitorPid(bundle: string, child: number): Promise<number> {
   for (let tries = 0; tries < 200; tries++) {
     const pid = readPid(monitorFiles.monitorPid(bundle));
@@ -245,17 +208,6 @@ async function monitorPid(bundle: string, child: number): Promise<number> {
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   return readPid(monitorFiles.monitorPid(bundle)) ?? 0;
-}
-
-/** A pid file's pid, or undefined when it is missing or half written. */
-export function readPid(path: string): number | undefined {
-  try {
-    const pid = Number(readFileSync(path, 'latin1').trim());
-    return Number.isInteger(pid) && pid > 0 ? pid : undefined;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
 }
 
 /**

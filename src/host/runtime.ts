@@ -62,6 +62,14 @@ export interface Monitor {
    */
   launch(options: MonitorOptions, beforeStart?: () => Promise<void>): Promise<MonitoredProcess>;
   /**
+   * Runs an exec without a terminal for a client that is there, in half the time of `launch`: the runtime is the engine's
+   * child, and no monitor takes part. Refusals as from `launch`; the exit file appears as always. When the engine dies the
+   * process meets closed pipes and its exit code is lost. `process.pid` is 0 when it ended too soon to be seen.
+   */
+  execAttached(
+    options: MonitorOptions & { exec: NonNullable<MonitorOptions['exec']> },
+  ): Promise<{ process: MonitoredProcess; connection: AttachConnection }>;
+  /**
    * `input: false` for a client that only watches: closing it never ends the process's stdin. Closing one with input does,
    * unless stdin stays open.
    */

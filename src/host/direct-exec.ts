@@ -1,0 +1,205 @@
+import { closeSync, readSync, renameSync, watch, writeFileSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { basename, join } from 'node:path';
+import { EngineError, isErrno } from '#base/errors.ts';
+import type { OutputChunk } from '#spec/streams.ts';
+import { minimalEnvironment } from './process.ts';
+import { monitorFiles, readPid, readRuntimeLog, refusal } from './monitor-files.ts';
+import { OutputQueue } from './output-queue.ts';
+import type { AttachConnection, MonitoredProcess, MonitorOptions } from './runtime.ts';
+import { pipe, reap, spawnProgram } from './spawn.ts';
+
+export type ExecOptions = MonitorOptions & { exec: NonNullable<MonitorOptions['exec']> };
+
+/**
+ * An exec without a terminal as a child of the engine: the runtime itself waits for the process, and pipes lead straight
+ * here. Half the time of one with a monitor. When it ends, the engine writes the exit file that a monitor would have
+ * written. Should the engine die, the process goes on but meets closed pipes, and its exit code is lost: for clients
+ * whose connection is lost at that moment anyway.
+ */
+export async function execDirectly(request: ExecOptions, deadline: number): Promise<{ process: MonitoredProcess; connection: AttachConnection }> {
+  const { bundle, exec } = request;
+  writeFileSync(monitorFiles.execProcess(bundle), JSON.stringify(exec.process), { mode: 0o600 });
+  const input = request.stdin ? pipe() : undefined;
+  const [stdout, stderr, life] = [pipe(), pipe(), pipe()];
+  let child: number;
+  try {
+    child = spawnProgram({
+      path: request.runtime,
+      args: [
+        `--root=${request.runtimeState}`,
+        `--log=${monitorFiles.runtimeLog(bundle)}`,
+        '--log-format=json',
+        'exec',
+        '--process', monitorFiles.execProcess(bundle),
+        '--pid-file', exec.pidFile,
+        exec.container,
+      ],
+      env: minimalEnvironment(),
+      stdio: [input?.read ?? null, stdout.write, stderr.write],
+      // Held by the runtime alone, so its end is the runtime's.
+      keep: [life.write],
+    });
+  } catch (error) {
+    for (const each of [input, stdout, stderr, life]) if (each) for (const fd of [each.read, each.write]) closeSync(fd);
+    throw error;
+  }
+  for (const fd of [input?.read, stdout.write, stderr.write, life.write]) if (fd !== undefined) closeSync(fd);
+  const running = new DirectExec(request, child, { input: input?.write, stdout: stdout.read, stderr: stderr.read, life: life.read });
+  const timer = setTimeout(() => running.abandon(), deadline);
+  try {
+    const pid = await running.started;
+    return { process: { pid, monitorPid: child }, connection: running };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+class DirectExec implements AttachConnection {
+  readonly output: AsyncIterable<OutputChunk>;
+  /** The process's pid, 0 when it ended before it could be read; rejects with the runtime's refusal. */
+  readonly started: Promise<number>;
+  readonly #request: ExecOptions;
+  readonly #child: number;
+  readonly #fds: Record<'stdout' | 'stderr', number>;
+  readonly #streams: Record<'stdout' | 'stderr', Socket>;
+  readonly #input: Socket | undefined;
+  readonly #queue: OutputQueue;
+  readonly #start = Promise.withResolvers<number>();
+  readonly #pidWatch: Disposable;
+  #lastWrite: Promise<void> = Promise.resolve();
+  #late = false;
+
+  constructor(request: ExecOptions, child: number, fds: { input: number | undefined; stdout: number; stderr: number; life: number }) {
+    this.#request = request;
+    this.#child = child;
+    this.#fds = fds;
+    this.#queue = new OutputQueue({ pause: () => this.#flow(false), resume: () => this.#flow(true) });
+    this.output = this.#queue;
+    this.started = this.#start.promise;
+    this.#streams = { stdout: this.#reader('stdout', fds.stdout), stderr: this.#reader('stderr', fds.stderr) };
+    this.#input = fds.input === undefined ? undefined : new Socket({ fd: fds.input, readable: false, writable: true });
+    this.#input?.on('error', () => {});
+    const life = new Socket({ fd: fds.life, readable: true, writable: false });
+    life.on('error', () => {});
+    life.resume().once('close', () => this.#reap());
+    this.#pidWatch = this.#watchPidFile();
+  }
+
+  #reader(stream: 'stdout' | 'stderr', fd: number): Socket {
+    const socket = new Socket({ fd, readable: true, writable: false });
+    socket.on('data', (data: Buffer) => {
+      this.#queue.push({ stream, data });
+      this.#hasStarted();
+    });
+    socket.on('error', () => {});
+    return socket;
+  }
+
+  #flow(on: boolean): void {
+    for (const socket of Object.values(this.#streams)) if (on) socket.resume();
+    else socket.pause();
+  }
+
+  /** The runtime writes the pid file when the process runs its program. */
+  #watchPidFile(): Disposable {
+    const { pidFile } = this.#request.exec;
+    const watcher = watch(this.#request.bundle, { persistent: false }, (_event, name) => {
+      if (name === basename(pidFile)) this.#hasStarted();
+    });
+    watcher.on('error', () => {});
+    queueMicrotask(() => this.#hasStarted());
+    return { [Symbol.dispose]: () => watcher.close() };
+  }
+
+  #hasStarted(): void {
+    const pid = readPid(this.#request.exec.pidFile);
+    if (pid === undefined) return;
+    this.#pidWatch[Symbol.dispose]();
+    this.#start.resolve(pid);
+  }
+
+  /** The runtime hung before the process started: it is killed and `started` rejects. */
+  abandon(): void {
+    this.#late = true;
+    process.kill(this.#child, 'SIGKILL');
+  }
+
+  #reap(): void {
+    const code = reap(this.#child);
+    // The descriptors of a process close a moment before it can be reaped.
+    if (code === undefined) setImmediate(() => this.#reap());
+    else this.#end(code);
+  }
+
+  #end(code: number): void {
+    this.#pidWatch[Symbol.dispose]();
+    this.#drain();
+    this.#input?.destroy();
+    const error = this.#failure(code);
+    if (error !== undefined) {
+      this.#start.reject(error);
+    } else {
+      writeExitFile(this.#request, code);
+      this.#start.resolve(readPid(this.#request.exec.pidFile) ?? 0);
+    }
+    this.#queue.end();
+  }
+
+  #failure(code: number): EngineError | undefined {
+    if (this.#late) return new EngineError('unavailable', 'the runtime did not enter the container in time');
+    if (code === 0) return undefined;
+    const log = readRuntimeLog(this.#request.bundle);
+    return log === '' ? undefined : refusal(this.#request, log);
+  }
+
+  /** Takes what lies in the pipes; a grandchild may hold them open for ever. */
+  #drain(): void {
+    for (const stream of ['stdout', 'stderr'] as const) {
+      const socket = this.#streams[stream];
+      if (socket.destroyed) continue;
+      // What Node read before it was paused comes first.
+      for (let data: Buffer | null = socket.read() as Buffer | null; data !== null; data = socket.read() as Buffer | null) this.#queue.push({ stream, data });
+      for (;;) {
+        const buffer = Buffer.allocUnsafeSlow(65536);
+        const length = readNow(this.#fds[stream], buffer);
+        if (length <= 0) break;
+        this.#queue.push({ stream, data: buffer.subarray(0, length) });
+      }
+      socket.destroy();
+    }
+  }
+
+  write(data: Uint8Array): Promise<void> {
+    const input = this.#input;
+    if (input === undefined) return Promise.resolve();
+    this.#lastWrite = this.#lastWrite.then(() => new Promise((resolve) => (input.writable ? input.write(data, () => resolve()) : resolve())));
+    return this.#lastWrite;
+  }
+
+  endInput(): void {
+    void this.#lastWrite.then(() => this.#input?.end());
+  }
+
+  /** The process goes on; its output is read and dropped, its input ends. */
+  close(): void {
+    this.#queue.discard();
+    this.#input?.destroy();
+  }
+}
+
+/** Bytes read, 0 at the end, -1 when nothing is there. */
+function readNow(fd: number, buffer: Buffer): number {
+  try {
+    return readSync(fd, buffer);
+  } catch (error) {
+    if (isErrno(error, 'EAGAIN')) return -1;
+    throw error;
+  }
+}
+
+function writeExitFile({ exitDir, id }: ExecOptions, code: number): void {
+  const temporary = join(exitDir, `.${id}`);
+  writeFileSync(temporary, String(code), { mode: 0o600 });
+  renameSync(temporary, join(exitDir, id));
+}
