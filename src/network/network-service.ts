@@ -16,7 +16,6 @@ import type { ContainerLookup } from './options.ts';
 import type { BridgeRecord, NetworkRecord, SandboxRecord } from './record.ts';
 import type { Registry } from './registry.ts';
 import { checkEndpointSettings, type Sandboxes } from './sandboxes.ts';
-import { viewEndpoint } from './sandbox-view.ts';
 
 interface NetworkServiceOptions {
   registry: Registry;
@@ -111,8 +110,7 @@ export class NetworkObjects {
     const settings = body.EndpointConfig ?? {};
     checkEndpointSettings(network, settings);
     const plugged = await sandboxes.connect(container.id, network, settings);
-    if (plugged === undefined) containers.connected(container.id, network.name, settings, undefined);
-    else containers.connected(container.id, network.name, viewEndpoint(plugged.endpoint, plugged.sandbox), hostsOf(plugged.sandbox));
+    containers.connected(container.id, network.name, settings, plugged && hostsOf(plugged));
   }
 
   async disconnect(name: string, body: NetworkDisconnectRequest): Promise<void> {

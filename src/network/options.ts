@@ -36,8 +36,8 @@ export interface ContainerLookup {
   /** The present name without "/", or undefined when the container is gone. */
   nameOf(id: ContainerId): string | undefined;
   /**
-   * `docker network connect` was carried out: keep `settings` among the container's networks for its next start. For a
-   * container with a sandbox they are complete and `hosts` is the new content of its hosts file.
+   * `docker network connect` was carried out: keep `settings` (as the client asked) among the container's networks for
+   * its next start. For a container with a sandbox `hosts` is the new content of its hosts file.
    */
   connected(id: ContainerId, network: string, settings: EndpointSettings, hosts: string | undefined): void;
   disconnected(id: ContainerId, network: string, hosts: string | undefined): void;

@@ -81,7 +81,7 @@ export class Sandboxes {
   }
 
   /** Plugs a running container into one more network. Undefined when it has no sandbox (any more). */
-  connect(container: ContainerId, network: NetworkRecord, settings: EndpointSettings): Promise<{ sandbox: SandboxRecord; endpoint: EndpointRecord } | undefined> {
+  connect(container: ContainerId, network: NetworkRecord, settings: EndpointSettings): Promise<SandboxRecord | undefined> {
     return this.#locks.run(container, async () => {
       const { registry, kernel } = this.#options;
       const sandbox = registry.sandboxOf(container);
@@ -100,7 +100,7 @@ export class Sandboxes {
       }
       await this.#followGateway(sandbox, changed);
       this.#tell('connect', changed, endpoint);
-      return { sandbox: changed, endpoint };
+      return changed;
     });
   }
 
