@@ -101,6 +101,17 @@ describe('volumes', () => {
     assert.deepEqual(await volumes.prune(new Map([['all', ['true']]])), { VolumesDeleted: ['kept'], SpaceReclaimed: 7 });
     assert.deepEqual(await names(), ['used']);
   });
+  test('a transaction that fails leaves neither record nor folder nor event', async () => {
+    assert.throws(() => database.transaction(() => {
+      volumes.ensure(named('data'), one);
+      throw new Error('name in use');
+    }), /name in use/);
+    await Promise.resolve();
+    assert.deepEqual([await names(), existsSync(join(folder, 'volumes/data')), events], [[], false, []]);
+    database.transaction(() => void volumes.ensure(named('data'), one));
+    await Promise.resolve();
+    assert.deepEqual([await names(), existsSync(join(folder, 'volumes/data/_data')), events.length], [['data'], true, 1]);
+  });
   test('usage', async () => {
     volumes.ensure(named('data'), one);
     assert.deepEqual((await volumes.usage()).map(({ UsageData }) => UsageData), [{ Size: 7, RefCount: 1 }]);
@@ -134,6 +145,7 @@ describe('volumes', () => {
       assert.deepEqual([existsSync(data('half')), existsSync(data('sub/file'))], [false, true]);
     });
     test('a crash while placing is finished at the next start and harms nothing of the user’s', async () => {
+      await volumes.create({ Name: 'data' });
       volumes.ensure(named('data'), one);
       const staging = join(folder, 'volumes/data/.filling');
       mkdirSync(staging);

@@ -77,14 +77,14 @@ export class Volumes {
   }
 
   async create(body: VolumeCreateRequest): Promise<Volume> {
-    return this.#wire(
-      this.ensure({
-        name: body.Name || undefined,
-        driver: body.Driver || 'local',
-        driverOpts: body.DriverOpts ?? {},
-        labels: body.Labels ?? {},
-      }),
-    );
+    const record = this.ensure({
+      name: body.Name || undefined,
+      driver: body.Driver || 'local',
+      driverOpts: body.DriverOpts ?? {},
+      labels: body.Labels ?? {},
+    });
+    mkdirSync(this.dataPath(record.name), { recursive: true, mode: 0o755 });
+    return this.#wire(record);
   }
 
   async inspect(name: string): Promise<Volume> {
@@ -143,7 +143,10 @@ export class Volumes {
     );
   }
 
-  /** The volume of that name, made when there is none. Options and labels of an existing one stay. */
+  /**
+   * The volume of that name, recorded when there is none, as part of the caller's transaction when there is one; its folder
+   * appears right after. Options and labels of an existing one stay.
+   */
   ensure(request: VolumeRequest, container?: ContainerId): VolumeRecord {
     const name = request.name ?? newId();
     checkVolumeName(name);
@@ -167,9 +170,20 @@ export class Volumes {
       if (container !== undefined) this.#store.use(name, container);
       return existing ?? record;
     });
-    mkdirSync(this.dataPath(name), { recursive: true, mode: 0o755 });
-    if (made === record) this.#options.emit({ type: 'volume', action: 'create', id: name, attributes: { driver: record.driver } });
+    if (made === record) queueMicrotask(() => this.#settle(record));
     return made;
+  }
+
+  /** A caller's transaction has ended by now: unless it was rolled back the folder is made and the event told. */
+  #settle(record: VolumeRecord): void {
+    try {
+      if (this.#store.get(record.name)?.state !== 'ready') return;
+      mkdirSync(this.dataPath(record.name), { recursive: true, mode: 0o755 });
+      this.#options.emit({ type: 'volume', action: 'create', id: record.name, attributes: { driver: record.driver } });
+    } catch (error) {
+      // The container that mounts it makes the folder again, and reports why it cannot.
+      this.#options.log.warn('the folder of a volume could not be made', { volume: record.name, error });
+    }
   }
 
   /** Notes that the container mounts a volume which exists already (from `--volumes-from`). */
