@@ -1,4 +1,4 @@
-import { closeSync, fchmodSync, fchownSync, fstatSync, lstatSync, constants } from 'node:fs';
+import { fchmodSync, fchownSync, fstatSync, lstatSync, constants } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 import { isErrno } from '#base/errors.ts';
 import type { ByteString } from '#spec/tar/header.ts';
@@ -68,7 +68,7 @@ function lookBelow(root: number, path: ByteString): BigIntStats | undefined {
   try {
     return fstatSync(fd, { bigint: true });
   } finally {
-    closeSync(fd);
+    close(fd);
   }
 }
 

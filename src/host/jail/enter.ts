@@ -36,7 +36,7 @@ export function enter(root: JailRoot): Disposable {
     } else {
       unshare(CLONE.NEWNS);
       separate = true;
-      assemble(root, home.root);
+      assemble(root);
     }
   } catch (error) {
     leave();
@@ -45,15 +45,18 @@ export function enter(root: JailRoot): Disposable {
   return { [Symbol.dispose]: leave };
 }
 
-function assemble({ path, binds }: Extract<JailRoot, { kind: 'container' }>, home: number): void {
+function assemble({ path, binds }: Extract<JailRoot, { kind: 'container' }>): void {
   mount(null, '/', null, MS.REC | MS.PRIVATE);
   kernelMounts.bind(path, path, { recursive: true });
   const root = open(path, O.PATH | constants.O_DIRECTORY);
+  // This namespace's own `/`: the one from outside belongs to other mounts.
+  const home = open('/', O.PATH | constants.O_DIRECTORY);
   try {
     for (const bind of binds) addBind(root, bind, home);
     fchdir(root);
   } finally {
     close(root);
+    close(home);
   }
   pivotRoot('.', '.');
   umount('.', MNT.DETACH);
@@ -78,7 +81,13 @@ function addBind(root: number, bind: JailBind, home: number): void {
       makePoint(root, bind.destination, fstatSync(source).isDirectory(), home);
       point = openat2(root, bind.destination, within);
     }
-    kernelMounts.bind(`/proc/self/fd/${source}`, `/proc/self/fd/${point}`, { recursive: true, readOnly: bind.readOnly });
+    kernelMounts.bind(`/proc/self/fd/${source}`, `/proc/self/fd/${point}`, { recursive: true });
+    if (bind.readOnly) {
+      // The descriptor is of what lies below the mount: the mount itself has to be looked up.
+      close(point);
+      point = openat2(root, bind.destination, within);
+      mount(null, `/proc/self/fd/${point}`, null, MS.BIND | MS.REMOUNT | MS.RDONLY);
+    }
   } finally {
     close(source);
     if (point !== undefined) close(point);
