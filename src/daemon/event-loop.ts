@@ -1,35 +1,35 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Log } from '#base/log.ts';
 
-/** Milliseconds that the event loop came too late, since the last reading. */
-export interface EventLoopDelay {
-  p50: number;
-  p99: number;
-  max: number;
-}
+const RESOLUTION = 10;
+const EVERY = 500;
+const TOLERATED = 200;
 
-/** Says so in the log whenever something held the event loop for longer than `tolerated` ms. */
-export function watchEventLoop(log: Log, tolerated = 100): { read(): EventLoopDelay } & Disposable {
-  const histogram = monitorEventLoopDelay({ resolution: 10 });
-  histogram.enable();
-  let worst = 0;
-  const milliseconds = (nanos: number): number => Math.max(0, Math.round(nanos / 1e4) / 100 - 10);
+/**
+ * Says in the log when something held the event loop. SIGUSR2 turns an exact histogram on (it costs a timer of 10 ms, so it
+ * is off otherwise); each further SIGUSR2 logs `event loop delay` with p50, p99 and max in milliseconds since the last one.
+ */
+export function watchEventLoop(log: Log): void {
+  let due = performance.now() + EVERY;
   const timer = setInterval(() => {
-    const max = milliseconds(histogram.max);
-    if (max > tolerated && max > worst) log.warn('the event loop was held up', { milliseconds: max });
-    worst = max;
-  }, 5_000);
+    const late = performance.now() - due;
+    if (late > TOLERATED) log.warn('the event loop was held up', { milliseconds: Math.round(late) });
+    due = performance.now() + EVERY;
+  }, EVERY);
   timer.unref();
-  return {
-    read() {
-      const delay = { p50: milliseconds(histogram.percentile(50)), p99: milliseconds(histogram.percentile(99)), max: milliseconds(histogram.max) };
-      histogram.reset();
-      worst = 0;
-      return delay;
-    },
-    [Symbol.dispose]() {
-      clearInterval(timer);
-      histogram.disable();
-    },
-  };
+
+  let histogram: IntervalHistogram | undefined;
+  process.on('SIGUSR2', () => {
+    if (histogram === undefined) {
+      histogram = monitorEventLoopDelay({ resolution: RESOLUTION });
+      histogram.enable();
+    }
+    const milliseconds = (nanos: number): number => Math.max(0, Math.round(nanos / 1e4) / 100 - RESOLUTION);
+    log.info('event loop delay', {
+      p50: milliseconds(histogram.percentile(50)),
+      p99: milliseconds(histogram.percentile(99)),
+      max: milliseconds(histogram.max),
+    });
+    histogram.reset();
+  });
 }
