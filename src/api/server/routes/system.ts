@@ -17,12 +17,14 @@ const PING_HEADERS = {
 };
 const PING: Reply = { kind: 'text', status: 200, text: 'OK', headers: PING_HEADERS };
 
+const HEAD_PING: Reply = { kind: 'empty', status: 200, headers: PING_HEADERS };
+
 const usageTypes = ['container', 'image', 'volume', 'build-cache'] as const;
 
 export function systemRoutes(system: SystemService): Route[] {
   return [
     { method: 'GET', pattern: '/_ping', handle: () => PING },
-    { method: 'HEAD', pattern: '/_ping', handle: () => PING },
+    { method: 'HEAD', pattern: '/_ping', handle: () => HEAD_PING },
     { method: 'GET', pattern: '/version', handle: async () => json(await system.version()) },
     { method: 'GET', pattern: '/info', handle: async ({ version }) => json(adaptInfo(await system.info(), version)) },
     { method: 'GET', pattern: '/events', handle: (request) => events(system, request) },

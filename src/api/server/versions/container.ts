@@ -29,9 +29,10 @@ export function adaptContainer(container: ContainerInspectResponse, version: str
 export function adaptContainerSummary(summary: ContainerSummary, version: string): ContainerSummary {
   if (!versionBelow(version, '1.52')) return summary;
   const adapted = { ...summary };
-  delete adapted.Health;
-  if (versionBelow(version, '1.48')) delete adapted.ImageManifestDescriptor;
-  if (versionBelow(version, '1.46') && adapted.HostConfig !== undefined) {
+  // Deleting an absent property would still slow the object down.
+  if (adapted.Health !== undefined) delete adapted.Health;
+  if (adapted.ImageManifestDescriptor !== undefined && versionBelow(version, '1.48')) delete adapted.ImageManifestDescriptor;
+  if (adapted.HostConfig?.Annotations !== undefined && versionBelow(version, '1.46')) {
     const { Annotations: _, ...rest } = adapted.HostConfig;
     adapted.HostConfig = rest;
   }
