@@ -49,7 +49,7 @@ export class VolumeStore {
       setState: prepare('UPDATE volume SET state = ? WHERE name = ?'),
       remove: prepare('DELETE FROM volume WHERE name = ?'),
       use: prepare('INSERT OR IGNORE INTO volume_use (volume, container) VALUES (?, ?)'),
-      activate: prepare('UPDATE volume_use SET active = ? WHERE container = ?'),
+      activate: prepare('UPDATE volume_use SET active = ? WHERE container = ? AND active <> ?'),
       release: prepare('DELETE FROM volume_use WHERE container = ?'),
       users: prepare('SELECT container FROM volume_use WHERE volume = ? ORDER BY container'),
       used: prepare('SELECT volume, count(*) AS users FROM volume_use GROUP BY volume'),
@@ -90,8 +90,10 @@ export class VolumeStore {
     this.#statements.use.run(volume, container);
   }
 
-  setActive(container: ContainerId, active: boolean): void {
-    this.#statements.activate.run(active ? 1 : 0, container);
+  /** Returns whether that changed anything. */
+  setActive(container: ContainerId, active: boolean): boolean {
+    const value = active ? 1 : 0;
+    return Number(this.#statements.activate.run(value, container, value).changes) > 0;
   }
 
   release(container: ContainerId): void {

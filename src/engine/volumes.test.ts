@@ -164,6 +164,19 @@ describe('volumes', () => {
     });
   });
 
+  test('events when a container starts and ends, once each', async () => {
+    volumes.ensure(named('data'), one);
+    await Promise.resolve();
+    const mount = { type: 'volume', name: 'data', driver: 'local', source: '', subpath: '', destination: '/d', mode: 'z', rw: true, propagation: '', recursive: true, readonlyDepth: 'if-possible', copyUp: true, createSource: false, tmpfsOptions: [], origin: 'binds' } as const;
+    await volumes.activate(one, new Map(), [{ ...mount, tmpfsOptions: [] }]);
+    await volumes.deactivate(one);
+    await volumes.deactivate(one);
+    assert.deepEqual(events.slice(1), [
+      { type: 'volume', action: 'mount', id: 'data', attributes: { container: one, destination: '/d', driver: 'local', propagation: '', 'read/write': 'true' } },
+      { type: 'volume', action: 'unmount', id: 'data', attributes: { container: one, driver: 'local' } },
+    ]);
+  });
+
   test('recovery forgets containers that are gone and finishes removals', async () => {
     volumes.ensure(named('data'), one);
     volumes.ensure(named('gone'));

@@ -12,6 +12,7 @@ import type { EmitEvent } from '#spec/event.ts';
 import { matchLabels, requireKnownFilters, type Filters } from '#spec/filters.ts';
 import type { ContainerId } from '#spec/ids.ts';
 import type { Volume, VolumeCreateRequest, VolumeListResponse, VolumesPruneResponse } from '#spec/wire/volume.ts';
+import type { PlannedMount } from './oci/input.ts';
 import { checkVolumeName } from './volume-names.ts';
 import { checkLocalOptions, localMount } from './volume-options.ts';
 import type { VolumeRecord, VolumeStore } from './volume-store.ts';
@@ -211,9 +212,13 @@ export class Volumes {
 
   /**
    * Before the container starts: mounts what lies behind volumes with options, and fills those that are empty and have a
-   * filler. Idempotent. A fill is staged beside the data and appears only when whole; a crash in between leaves nothing.
+   * filler. `mounts` is for the events. Idempotent. A fill is staged beside the data and appears only when whole; a crash in between leaves nothing.
    */
-  async activate(container: ContainerId, fillers: ReadonlyMap<string, VolumeFiller>): Promise<void> {
+  async activate(
+    container: ContainerId,
+    fillers: ReadonlyMap<string, VolumeFiller>,
+    mounts: readonly PlannedMount[] = [],
+  ): Promise<void> {
     const names = this.#store.ofContainer(container);
     if (names.length === 0) return;
     this.#store.setActive(container, true);
@@ -223,13 +228,19 @@ export class Volumes {
       await this.deactivate(container);
       throw error;
     }
+    for (const { type, name, destination, driver, propagation, rw } of mounts) {
+      if (type !== 'volume') continue;
+      const attributes = { container, destination, driver, propagation, 'read/write': String(rw) };
+      this.#options.emit({ type: 'volume', action: 'mount', id: name, attributes });
+    }
   }
 
   /** After the container ended: unmounts volumes with options that no other running container uses. Idempotent. */
   async deactivate(container: ContainerId): Promise<void> {
-    this.#store.setActive(container, false);
+    if (!this.#store.setActive(container, false)) return;
     for (const name of this.#store.ofContainer(container)) {
       await this.#lock.run(name, () => this.#unmountIfIdle(name));
+      this.#options.emit({ type: 'volume', action: 'unmount', id: name, attributes: { container, driver: 'local' } });
     }
   }
 
