@@ -13,8 +13,10 @@ export const holdPort: HoldPort = ({ protocol, hostAddress, hostPort }) => {
   try {
     fd = socket(AF.INET, protocol === 'udp' ? SOCK.DGRAM : SOCK.STREAM, protocol === 'sctp' ? IPPROTO_SCTP : 0);
   } catch (error) {
-    // A kernel without SCTP sockets has no program that could take the port.
-    if (protocol === 'sctp' && isErrno(error, 'EPROTONOSUPPORT', 'ESOCKTNOSUPPORT')) return { [Symbol.dispose]: () => {} };
+    // A kernel without SCTP sockets has no program that could take the port; and a container with thousands of ports is
+    // worth more than the warning that each held socket is to other programs.
+    const bearable = isErrno(error, 'EMFILE', 'ENFILE') || (protocol === 'sctp' && isErrno(error, 'EPROTONOSUPPORT', 'ESOCKTNOSUPPORT'));
+    if (bearable) return { [Symbol.dispose]: () => {} };
     throw error;
   }
   try {

@@ -11,7 +11,7 @@ import type { EndpointSettings } from '#spec/wire/network.ts';
 import { allocateAddress, claimAddress, macOf } from './address-pool.ts';
 import type { Firewall } from './firewall.ts';
 import { parseAddress, parseSubnet } from './ipv4.ts';
-import { parsePort, parsePortMap } from './port-request.ts';
+import { parsePortMap } from './port-request.ts';
 import type { PortTable } from './port-table.ts';
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from './record.ts';
 import type { Registry } from './registry.ts';
@@ -141,7 +141,7 @@ export class Sandboxes {
       netnsPath: `${netnsFolder}/${id.slice(0, 12)}`,
       endpoints: plan.endpoints.map(({ network, settings }, position) => this.#newEndpoint(registry.get(network), settings, `eth${position}`)),
       ports: [],
-      exposed: plan.exposed.map((text) => parsePort(text)).map(({ port, protocol }) => `${port}/${protocol}`),
+      exposed: [...plan.exposed],
       extraHosts: [...plan.extraHosts], resolvConf: plan.resolvConf,
     };
     const gateway = gatewayEndpoint(record.endpoints);
