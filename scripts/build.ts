@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
-import { build } from 'esbuild';
+import { build, type BuildOptions } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
 const out = join(root, 'dist');
@@ -13,7 +13,7 @@ const out = join(root, 'dist');
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 const constants = { GANTRY_VERSION: version, GANTRY_COMMIT: commit(), GANTRY_BUILD_TIME: new Date().toISOString() };
 
-const common = {
+const common: BuildOptions = {
   bundle: true,
   platform: 'node',
   target: 'node26',
@@ -31,7 +31,7 @@ const common = {
   keepNames: true,
   logLevel: 'warning',
   absWorkingDir: root,
-} as const;
+};
 
 mkdirSync(out, { recursive: true });
 for (const stale of globSync('*.js', { cwd: out })) rmSync(join(out, stale));

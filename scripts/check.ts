@@ -6,7 +6,7 @@ const root = join(import.meta.dirname, '..');
 const tool = (path: string, ...args: string[]): string[] => [join(root, 'node_modules', path), ...args];
 
 const parts: [name: string, command: string[]][] = [
-  ['types', tool('typescript/bin/tsc', '-b', 'src', 'test')],
+  ['types', tool('typescript/bin/tsc', '-b', '--pretty', 'false', 'src', 'test')],
   ['lint', tool('oxlint/bin/oxlint', '--type-aware', '--quiet')],
   ['rooms', ['scripts/check-rooms.ts']],
   ['dead code', tool('knip/bin/knip.js', '--no-progress')],

@@ -1,4 +1,4 @@
-import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Log } from '#base/log.ts';
 
 const RESOLUTION = 10;
@@ -18,7 +18,7 @@ export function watchEventLoop(log: Log): void {
   }, EVERY);
   timer.unref();
 
-  let histogram: IntervalHistogram | undefined;
+  let histogram: ReturnType<typeof monitorEventLoopDelay> | undefined;
   process.on('SIGUSR2', () => {
     if (histogram === undefined) {
       histogram = monitorEventLoopDelay({ resolution: RESOLUTION });
