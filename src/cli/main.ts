@@ -65,7 +65,7 @@ async function runLeaf(cli: Cli, leaf: Leaf, path: readonly string[], args: read
   const usage = `Usage:  ${[...path, command.usage].filter((part) => part !== '').join(' ')}`;
   let parsed: Parsed;
   try {
-    parsed = parseFlags(command.flags, args, { stopAtFirstArg: command.stopAtFirstArg ?? false });
+    parsed = parseFlags(command.flags, command.anyFlags === true ? ['--', ...args] : args, { stopAtFirstArg: command.stopAtFirstArg ?? false });
   } catch (error) {
     if (!(error instanceof FlagError)) throw error;
     cli.err.line(`${error.message}${await flagHint(error.message, command)}\n\n${usage}\n\nRun '${path.join(' ')} --help' for more information`);

@@ -26,6 +26,8 @@ export interface Command<F extends FlagTable = FlagTable> {
   args: Arity;
   /** Flags end at the first positional argument (run, exec, top). */
   stopAtFirstArg?: boolean;
+  /** Flags are not parsed: all words are arguments. */
+  anyFlags?: boolean;
   /** What each positional argument completes to; the last entry repeats. */
   complete?: readonly Completion[];
   /** Errors of `run` are reported as `docker run` does: prefixed, with a hint, exit code 125. */

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { CliError } from './command.ts';
@@ -55,4 +55,21 @@ export function readConfigFile(folder: string): ConfigFile {
 
 function isTexts(value: unknown): value is Record<string, string> {
   return typeof value === 'object' && value !== null && Object.values(value).every((item) => typeof item === 'string');
+}
+
+/** Sets or removes one text of the file; everything else in it stays. */
+export function updateConfigFile(folder: string, key: 'currentContext', value: string | undefined): void {
+  const path = join(folder, 'config.json');
+  let source: Record<string, unknown> = {};
+  try {
+    source = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new CliError(`Error loading config file: ${path}: ${error.message}`);
+  }
+  if (value === undefined) delete source[key];
+  else source[key] = value;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const temporary = `${path}.${process.pid}`;
+  writeFileSync(temporary, `${JSON.stringify(source, null, '\t')}\n`, { mode: 0o600 });
+  renameSync(temporary, path);
 }

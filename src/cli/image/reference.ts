@@ -1,3 +1,6 @@
+import { messageOf } from '#base/errors.ts';
+import { parseReference, type Reference } from '#spec/reference.ts';
+
 /** Image names as people write them. */
 
 export interface NameParts {
@@ -6,7 +9,7 @@ export interface NameParts {
   digest: string | undefined;
 }
 
-/** Cuts `host:5000/a/b:tag@sha256:...`. */
+/** Cuts `host:5000/a/b:tag@sha256:...` without judging it. */
 export function splitReference(text: string): NameParts {
   const at = text.indexOf('@');
   const digest = at < 0 ? undefined : text.slice(at + 1);
@@ -26,33 +29,13 @@ export function familiarTagged(text: string): string {
   return `${familiarName(name)}:${tag ?? 'latest'}`;
 }
 
-/** The registry's host in front: it has a dot, a port or a capital, or is `localhost`. */
-function splitDomain(name: string): { domain: string | undefined; path: string } {
-  const slash = name.indexOf('/');
-  const first = name.slice(0, Math.max(0, slash));
-  if (slash > 0 && (/[.:]/.test(first) || first === 'localhost' || first.toLowerCase() !== first)) {
-    return { domain: first, path: name.slice(slash + 1) };
+/** Refuses what is no image name, in Docker's words, as a fault of the command line. */
+export function requireReference(text: string): Reference & NameParts {
+  try {
+    return { ...parseReference(text), ...splitReference(text) } as Reference & NameParts;
+  } catch (error) {
+    throw new Error(messageOf(error), { cause: error });
   }
-  return { domain: undefined, path: slash < 0 ? `library/${name}` : name };
-}
-
-const component = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
-const pathPattern = new RegExp(`^${component}(?:/${component})*$`);
-const domainPattern = /^(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[\da-fA-F:]+\])(?::\d+)?$/;
-
-/** Refuses what is no repository name, in Docker's words. */
-export function requireReference(text: string): NameParts {
-  if (/^[\da-f]{64}$/.test(text)) throw new Error(`invalid repository name (${text}), cannot specify 64-byte hexadecimal strings`);
-  const parts = splitReference(text);
-  const { domain, path } = splitDomain(parts.name);
-  if (path.toLowerCase() !== path) throw new Error(`invalid reference format: repository name (${path}) must be lowercase`);
-  const valid =
-    pathPattern.test(path) &&
-    (domain === undefined || domainPattern.test(domain)) &&
-    (parts.tag === undefined || /^\w[\w.-]{0,127}$/.test(parts.tag)) &&
-    (parts.digest === undefined || /^[a-z0-9+._-]+:[\da-fA-F]{32,}$/.test(parts.digest));
-  if (!valid) throw new Error('invalid reference format');
-  return parts;
 }
 
 /** As requireReference, but an image's id will do. */

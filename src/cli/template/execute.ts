@@ -6,6 +6,8 @@ export interface ExecuteOptions {
   functions?: Readonly<Record<string, TemplateFunction>>;
   /** A missing key of a map is an error (`inspect`) instead of "<no value>". */
   strictKeys?: boolean;
+  /** What null prints as; `<no value>` unless told. */
+  nil?: string;
   /** Finds a field that the data does not carry under that name; undefined when there is none. */
   fallback?: (receiver: unknown, name: string) => { value: unknown } | undefined;
   /** Go's name of the root's type, for "can't evaluate field" of data that Docker holds in a struct. */
@@ -64,7 +66,7 @@ class Execution {
         return undefined;
       case 'action': {
         const value = this.#pipe(node.pipe, dot);
-        if (node.pipe.variables.length === 0) this.#out += goPrint(value);
+        if (node.pipe.variables.length === 0) this.#out += value === null ? (this.#options.nil ?? '<no value>') : goPrint(value);
         return undefined;
       }
       case 'break':
