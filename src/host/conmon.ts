@@ -25,10 +25,26 @@ export interface ConmonOptions {
 export function createConmon(options: ConmonOptions): Monitor {
   const deadline = options.deadline ?? 60_000;
   const withOom = (id: string, status: { code: number; at: bigint }): ExitStatus => ({ ...status, oomKilled: options.oomKilled(id) });
+  // Execs that run without a monitor, until their client attached.
+  const direct = new Map<string, AttachConnection>();
   return {
-    launch: (request, beforeStart) => launch(options.path, deadline, request, beforeStart),
-    execAttached: (request) => execDirectly(request, deadline),
-    attach: (bundle, how) => attach(bundle, how?.input ?? true),
+    launch: async (request, beforeStart) => {
+      if (request.exec === undefined || request.terminal || beforeStart === undefined) return launch(options.path, deadline, request, beforeStart);
+      const { process, connection } = await execDirectly({ ...request, exec: request.exec }, deadline);
+      direct.set(request.bundle, connection);
+      try {
+        await beforeStart();
+      } finally {
+        // Nobody came: its output is dropped.
+        if (direct.delete(request.bundle)) connection.close();
+      }
+      return process;
+    },
+    attach: async (bundle, how) => {
+      const connection = direct.get(bundle);
+      direct.delete(bundle);
+      return connection ?? attach(bundle, how?.input ?? true);
+    },
     resize: async (bundle, size) => {
       control(bundle, `1 ${clampCells(size.height)} ${clampCells(size.width)}\n`);
     },

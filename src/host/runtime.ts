@@ -58,17 +58,11 @@ export interface Monitor {
   /**
    * Starts a conmon, which has the runtime create the container (not start it) or run the exec.
    * Throws EngineError with `details.refusal: RuntimeRefusal` when the runtime said no; nothing is left behind then.
-   * `beforeStart` (exec only) runs when the attach socket exists and before the process does.
+   * `beforeStart` is for an exec with a client: in it `attach` works, and what is attached there misses nothing. Such an
+   * exec without a terminal runs without a monitor, in half the time: the runtime is the engine's child. When the engine
+   * dies, that process meets closed pipes and its exit code is lost; `pid` is 0 when it ended too soon to be seen.
    */
   launch(options: MonitorOptions, beforeStart?: () => Promise<void>): Promise<MonitoredProcess>;
-  /**
-   * Runs an exec without a terminal for a client that is there, in half the time of `launch`: the runtime is the engine's
-   * child, and no monitor takes part. Refusals as from `launch`; the exit file appears as always. When the engine dies the
-   * process meets closed pipes and its exit code is lost. `process.pid` is 0 when it ended too soon to be seen.
-   */
-  execAttached(
-    options: MonitorOptions & { exec: NonNullable<MonitorOptions['exec']> },
-  ): Promise<{ process: MonitoredProcess; connection: AttachConnection }>;
   /**
    * `input: false` for a client that only watches: closing it never ends the process's stdin. Closing one with input does,
    * unless stdin stays open.

@@ -8,7 +8,7 @@ import { cgroupPids } from '../../src/host/cgroup.ts';
 import { readCgroupStats } from '../../src/host/cgroup-stats.ts';
 import { findMonitors, isMonitorOf, killMonitor } from '../../src/host/conmon.ts';
 import { processes } from '../../src/host/process.ts';
-import type { AttachConnection, MonitorOptions } from '../../src/host/runtime.ts';
+import type { AttachConnection, MonitoredProcess, MonitorOptions } from '../../src/host/runtime.ts';
 import { openLogs } from '../../src/engine/logs/open-logs.ts';
 import { LogRotator, rotateLog } from '../../src/engine/logs/rotator.ts';
 import { silentLog } from '../../src/base/log.ts';
@@ -269,13 +269,14 @@ describe('an exec for a client that is there', () => {
     const container = rig.bundle({ args: ['sleep', '100'] });
     await rig.launch(container);
     await rig.runtime.start(container.id);
-    const direct = (options: Parameters<RuntimeRig['exec']>[1], stdin = false): Parameters<typeof rig.monitor.execAttached>[0] => {
-      const request = rig.exec(container, options, { stdin });
-      assert.ok(request.exec);
-      return { ...request, exec: request.exec };
+    const direct = (options: Parameters<RuntimeRig['exec']>[1], stdin = false): MonitorOptions => rig.exec(container, options, { stdin });
+    const attached = async (request: MonitorOptions): Promise<{ process: MonitoredProcess; connection: AttachConnection }> => {
+      const { promise, resolve } = Promise.withResolvers<AttachConnection>();
+      const process = await rig.monitor.launch(request, async () => resolve(await rig.monitor.attach(request.bundle)));
+      return { process, connection: await promise };
     };
     const echo = direct({ args: ['sh', '-c', 'cat; echo err >&2; exit 7'] }, true);
-    const { process, connection } = await rig.monitor.execAttached(echo);
+    const { process, connection } = await attached(echo);
     assert.ok(processes.startTime(process.pid));
     const bytes = Buffer.from(Array.from({ length: 1_000_000 }, (_, index) => (index * 7919) >> 3));
     void connection.write(bytes).then(() => connection.endInput());
@@ -286,37 +287,37 @@ describe('an exec for a client that is there', () => {
     rig.monitor.forgetExit(rig.layout.exits, echo.id);
 
     const quick = direct({ args: ['false'] });
-    assert.deepEqual(await collect((await rig.monitor.execAttached(quick)).connection), { stdout: '', stderr: '' });
+    assert.deepEqual(await collect((await attached(quick)).connection), { stdout: '', stderr: '' });
     assert.equal((await rig.exit(quick.id)).code, 1);
 
     const killed = direct({ args: ['sleep', '100'] });
-    const sleeping = await rig.monitor.execAttached(killed);
+    const sleeping = await attached(killed);
     globalThis.process.kill(sleeping.process.pid, 'SIGKILL');
     await collect(sleeping.connection);
     assert.equal((await rig.exit(killed.id)).code, 137);
 
     // A grandchild that keeps the pipes does not keep the client.
     const forked = direct({ args: ['sh', '-c', 'sleep 100 & echo done'] });
-    assert.equal((await collect((await rig.monitor.execAttached(forked)).connection)).stdout, 'done\n');
+    assert.equal((await collect((await attached(forked)).connection)).stdout, 'done\n');
     assert.equal((await rig.exit(forked.id)).code, 0);
 
     // A client that leaves does not disturb the process.
     const left = direct({ args: ['sh', '-c', 'yes | head -c 3000000; exit 6'] });
-    (await rig.monitor.execAttached(left)).connection.close();
+    (await attached(left)).connection.close();
     assert.equal((await rig.exit(left.id)).code, 6);
 
     const fds = direct({ args: ['ls', '/proc/self/fd'] });
-    assert.equal((await collect((await rig.monitor.execAttached(fds)).connection)).stdout, '0\n1\n2\n3\n');
+    assert.equal((await collect((await attached(fds)).connection)).stdout, '0\n1\n2\n3\n');
 
     const refused = direct({ args: ['nope'] });
-    assert.deepEqual(await refusal(rig.monitor.execAttached(refused)), {
+    assert.deepEqual(await refusal(attached(refused)), {
       exitCode: 127,
       message: 'OCI runtime exec failed: exec failed: unable to start container process: exec: "nope": executable file not found in $PATH: unknown',
     });
     assert.equal(rig.monitor.readExit(rig.layout.exits, refused.id), undefined);
 
     const slow = direct({ args: ['yes'] });
-    const flood = await rig.monitor.execAttached(slow);
+    const flood = await attached(slow);
     await flood.connection.output[Symbol.asyncIterator]().next();
     globalThis.process.kill(flood.process.pid, 'SIGKILL');
     assert.equal((await rig.exit(slow.id)).code, 137);
