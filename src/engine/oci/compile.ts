@@ -23,8 +23,8 @@ export interface CompilePorts {
   files: RootFiles;
   /** The host path to bind for a bind or volume mount, subpaths resolved. */
   mountSource(mount: PlannedMount): string;
-  /** Makes the working directory in the root when missing; returns it. */
-  workingDir(path: string, owner: ResolvedUser): string;
+  /** Makes the working directory in the root, owned by root, when missing; returns it. */
+  workingDir(path: string): string;
 }
 
 /** The spec to write into the bundle, and what later steps need of it. Throws invalid_argument with Docker's sentences. */
@@ -37,7 +37,7 @@ export function compileSpec(input: SpecInput, ports: CompilePorts): { spec: Runt
   const devices = deviceAccess(hostConfig);
   const seccomp = containerSeccomp(input, security, capabilities);
   const init = useInit(input);
-  const cwd = ports.workingDir(config.WorkingDir || '/', user);
+  const cwd = ports.workingDir(config.WorkingDir || '/');
   const hidden = hiddenPaths(input, security);
   const mounts = specMounts(input, security, ports.mountSource);
   if (init !== undefined) mounts.push({ destination: initPath, type: 'bind', source: init, options: ['bind', 'ro'] });

@@ -29,7 +29,7 @@ export function prepareSpec(input: SpecInput): PreparedSpec {
     const { spec, user } = compileSpec(input, {
       files: rootFiles(input.rootfs),
       mountSource: (mount: PlannedMount) => mountSource(mount, join(input.bundle, `subpath-${input.mounts.indexOf(mount)}`), sources),
-      workingDir: (path, owner) => ensureWorkingDir(input.rootfs, path, owner),
+      workingDir: (path) => ensureWorkingDir(input.rootfs, path),
     });
     const requests = input.hostConfig.DeviceRequests ?? [];
     if (requests.length > 0) {

@@ -1,20 +1,19 @@
-import { constants, fchownSync, mkdirSync, readlinkSync } from 'node:fs';
+import { constants, mkdirSync, readlinkSync } from 'node:fs';
 import { posix } from 'node:path';
 import { invalid, isErrno } from '#base/errors.ts';
 import { close, open, openat2, O, RESOLVE } from '#host/kernel.ts';
-import type { ResolvedUser } from './users.ts';
 
 const inRoot = RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS;
 
 /**
- * Makes the working directory below the root when the image lacks it, owned by `owner`, and returns where it lies in the
+ * Makes the working directory below the root when the image lacks it, owned by root, and returns where it lies in the
  * container with links followed. Throws invalid_argument for files in the way and for places inside a process's folder
  * of /proc, through which a container could step out (CVE-2024-21626).
  */
-export function ensureWorkingDir(rootfs: string, path: string, owner: Pick<ResolvedUser, 'uid' | 'gid'>): string {
+export function ensureWorkingDir(rootfs: string, path: string): string {
   const root = open(rootfs, O.PATH | constants.O_DIRECTORY);
   try {
-    const fd = openOrMake(root, posix.normalize(path), owner);
+    const fd = openOrMake(root, posix.normalize(path));
     try {
       const resolved = readlinkSync(`/proc/self/fd/${fd}`).slice(readlinkSync(`/proc/self/fd/${root}`).length) || '/';
       checkWorkingDir(path);
@@ -38,7 +37,7 @@ export function checkWorkingDir(path: string): void {
   }
 }
 
-function openOrMake(root: number, path: string, owner: Pick<ResolvedUser, 'uid' | 'gid'>): number {
+function openOrMake(root: number, path: string): number {
   const flags = O.PATH | constants.O_DIRECTORY;
   try {
     return openat2(root, path, { flags, resolve: inRoot });
@@ -46,7 +45,7 @@ function openOrMake(root: number, path: string, owner: Pick<ResolvedUser, 'uid' 
     if (!isErrno(error, 'ENOENT') || path === '/') throw error;
   }
   // A container's first steps cannot race with this: its root is not yet in use by any process.
-  const parent = openOrMake(root, posix.dirname(path), owner);
+  const parent = openOrMake(root, posix.dirname(path));
   try {
     mkdirSync(`/proc/self/fd/${parent}/${posix.basename(path)}`, { mode: 0o755 });
   } catch (error) {
@@ -56,7 +55,5 @@ function openOrMake(root: number, path: string, owner: Pick<ResolvedUser, 'uid' 
   } finally {
     close(parent);
   }
-  const made = openat2(root, path, { flags: constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW, resolve: inRoot });
-  fchownSync(made, owner.uid, owner.gid);
-  return made;
+  return openat2(root, path, { flags: flags | constants.O_NOFOLLOW, resolve: inRoot });
 }
