@@ -39,6 +39,13 @@ export class Rootfs {
     return join(this.#options.layout.container(id), 'upper');
   }
 
+  /** An empty folder for a worker to mount on in a mount namespace of its own. */
+  point(): string {
+    const path = join(this.#options.layout.tmp, 'mount-point');
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    return path;
+  }
+
   /** overlayfs lower folders, topmost first. Throws not_found when the image is gone. */
   lower(record: Pick<ContainerRecord, 'image'>): readonly string[] {
     return [this.#initLayer, ...this.#options.images.lookup(record.image).layers];

@@ -1,0 +1,113 @@
+import { hostname } from 'node:os';
+import { invalid, isErrno, codeOf } from '#base/errors.ts';
+import { rfc3339Nano } from '#base/clock.ts';
+import { newId } from '#base/ids.ts';
+import { asContainerId } from '#spec/ids.ts';
+import type { ContainerCreateRequest, ContainerCreateResponse, HostConfig } from '#spec/wire/container.ts';
+import type { EndpointSettings } from '#spec/wire/network.ts';
+import { emitContainer, isContainerMode, modeTarget, type ContainerContext } from './context.ts';
+import { generateName, parseContainerName } from './container-names.ts';
+import { parseLink } from './links.ts';
+import { checkLogConfig } from './logs/log-config.ts';
+import { planMounts } from './mounts.ts';
+import { decideContainer } from './oci/create.ts';
+
+export interface CreateRequest {
+  name: string | undefined;
+  platform: string | undefined;
+  body: ContainerCreateRequest;
+}
+
+/**
+ * Makes a container: one transaction over its record, its hold on the image and its volumes; nothing else exists until it
+ * starts. Throws `No such image: x` (not_found), which makes clients pull, and everything else in Docker's words.
+ */
+export function createContainer(context: ContainerContext, { name, platform, body }: CreateRequest): ContainerCreateResponse {
+  const { store, images, volumes, networks } = context;
+  const { HostConfig: askedHostConfig, NetworkingConfig: networking, MacAddress: mac, ...asked } = body;
+  const chosen = name === undefined || name === '' ? undefined : parseContainerName(name);
+  if (!asked.Image) throw invalid('no image specified: a container is made from an image');
+  const image = images.lookup(asked.Image, platform);
+  const id = asContainerId(newId());
+  const hostAsked = withIds(context, askedHostConfig ?? {});
+  const decided = decideContainer({
+    id,
+    config: asked,
+    hostConfig: hostAsked,
+    image: image.config.config ?? {},
+    facts: context.facts,
+    defaults: context.defaults,
+  });
+  const { hostConfig, warnings } = decided;
+  const inherited = asked.Hostname ? undefined : inheritedHostname(context, hostConfig);
+  const config = inherited === undefined ? decided.config : { ...decided.config, Hostname: inherited };
+  checkLogConfig({ type: hostConfig.LogConfig?.Type ?? '', options: hostConfig.LogConfig?.Config ?? {} });
+  for (const link of hostConfig.Links ?? []) store.find(parseLink(link).target);
+  const wanted = config.NetworkDisabled === true ? {} : networksOf(hostConfig, networking?.EndpointsConfig ?? {}, mac);
+  networks.check(Object.keys(wanted));
+  store.transaction(() => {
+    const mounts = planMounts(
+      { hostConfig, volumes: Object.keys(config.Volumes ?? {}) },
+      {
+        volume: (request) => {
+          const volume = volumes.ensure(request, id);
+          return { name: volume.name, dataPath: volumes.dataPath(volume.name) };
+        },
+        shareVolume: (volume) => volumes.use(volume, id),
+        mountsOf: (other) => store.find(other).mounts,
+      },
+    );
+    const record = store.insert({
+      version: 1,
+      id,
+      name: chosen ?? generateName((candidate) => store.nameInUse(candidate) !== undefined),
+      created: rfc3339Nano(context.clock.nowNanos()),
+      image: image.id,
+      platform: image.platform,
+      config,
+      hostConfig,
+      mounts,
+      networks: wanted,
+    });
+    images.hold(image.id, id);
+    emitContainer(context, record, 'create');
+  });
+  return { Id: id, Warnings: warnings };
+}
+
+/** Containers named by modes are kept by id, so that a later rename does not part them. */
+function withIds({ store }: ContainerContext, hostConfig: HostConfig): HostConfig {
+  const resolve = (mode: string | undefined): string | undefined => {
+    if (!isContainerMode(mode) || mode === 'container:') return mode;
+    try {
+      return `container:${modeTarget(store, mode).id}`;
+    } catch (error) {
+      if (codeOf(error) !== 'not_found' && !isErrno(error)) throw error;
+      throw invalid(`invalid container mode: ${mode}: No such container: ${mode.slice('container:'.length)}`, { cause: error });
+    }
+  };
+  return {
+    ...hostConfig,
+    NetworkMode: resolve(hostConfig.NetworkMode),
+    PidMode: resolve(hostConfig.PidMode),
+    IpcMode: resolve(hostConfig.IpcMode),
+  };
+}
+
+/** The host's own name on the host's network or with its UTS namespace; another container's with its network. */
+function inheritedHostname({ store }: ContainerContext, { NetworkMode: network, UTSMode: uts }: HostConfig): string | undefined {
+  if (network === 'host' || uts === 'host') return hostname();
+  return isContainerMode(network) ? modeTarget(store, network).config.Hostname : undefined;
+}
+
+/** Every network to join, the one of the mode first. `mac` is the old place of a MAC address. */
+function networksOf(hostConfig: HostConfig, asked: Record<string, EndpointSettings>, mac: string | undefined): Record<string, EndpointSettings> {
+  const mode = hostConfig.NetworkMode ?? 'bridge';
+  if (mode === 'host' || mode === 'none' || isContainerMode(mode)) return {};
+  const rename = (name: string): string => (name === 'default' ? 'bridge' : name);
+  const settings = new Map(Object.entries(asked).map(([name, given]) => [rename(name), given]));
+  const first = rename(mode);
+  const own = settings.get(first) ?? {};
+  settings.delete(first);
+  return { [first]: mac ? { ...own, MacAddress: own.MacAddress || mac } : own, ...Object.fromEntries(settings) };
+}

@@ -1,0 +1,246 @@
+/** The composition of an engine: every room's parts, plugged into the interfaces that the API declares. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock, type Clock } from '#base/clock.ts';
+import { invalid } from '#base/errors.ts';
+import { KeyedLock } from '#base/keyed-lock.ts';
+import type { Log } from '#base/log.ts';
+import type { Services } from '#api/services.ts';
+import { API_VERSION, MIN_API_VERSION } from '#api/version.ts';
+import { Archives } from '#engine/archive.ts';
+import { Attachments } from '#engine/attachments.ts';
+import { containerLookup } from '#engine/container-lookup.ts';
+import { containerMigrations, ContainerStore } from '#engine/container-store.ts';
+import { countsAsRunning, hasProcess } from '#engine/container-state.ts';
+import { ContainerWaits } from '#engine/container-waits.ts';
+import { Containers } from '#engine/containers.ts';
+import type { ContainerContext } from '#engine/context.ts';
+import { eventMigrations, Events } from '#engine/events.ts';
+import { execMigrations, ExecStore } from '#engine/exec-store.ts';
+import { Execs } from '#engine/execs.ts';
+import { Health } from '#engine/health.ts';
+import { Lifecycle } from '#engine/lifecycle.ts';
+import { logPolicy } from '#engine/logs/log-config.ts';
+import { LogRotator, type RotatedLog } from '#engine/logs/rotator.ts';
+import { recoverContainers, type RecoveryReport } from '#engine/recovery.ts';
+import { Rootfs } from '#engine/rootfs.ts';
+import { System } from '#engine/system.ts';
+import { Volumes } from '#engine/volumes.ts';
+import { volumeMigrations, VolumeStore } from '#engine/volume-store.ts';
+import { Watchdog } from '#engine/watchdog.ts';
+import { cgroupFacts, cgroupParent, detectCgroups, oomKills, prepareCgroups, type CgroupHierarchies } from '#host/cgroup.ts';
+import { createConmon } from '#host/conmon.ts';
+import { createCrun, readRuntimeStatus } from '#host/crun.ts';
+import { openDatabase } from '#host/database.ts';
+import { readHostFacts } from '#host/facts.ts';
+import { createJail } from '#host/jail.ts';
+import type { Layout } from '#host/layout.ts';
+import { kernelMounts } from '#host/mount.ts';
+import { processes, spawnCollect } from '#host/process.ts';
+import type { ExitStatus, Runtime } from '#host/runtime.ts';
+import { applyChanges } from '#image/changes.ts';
+import { createImages } from '#image/images.ts';
+import { imageMigrations } from '#image/schema.ts';
+import { createNetworks } from '#network/networks.ts';
+import { networkMigrations } from '#network/store.ts';
+import { asContainerId, asExecId } from '#spec/ids.ts';
+import type { Settings } from '#spec/daemon/options.ts';
+import { randomUUID } from 'node:crypto';
+import { containerDefaults, findProgram, networkConfig, runtimePaths } from './daemon/decisions.ts';
+
+export interface ServicesOptions {
+  layout: Layout;
+  log: Log;
+  /** Options in daemon.json's terms, checked already. */
+  settings: Readonly<Settings>;
+  /** The engine's own version. */
+  version: string;
+  debug: boolean;
+  /** Sentences about the configuration, shown by `info`. */
+  warnings?: readonly string[];
+  clock?: Clock;
+}
+
+export interface EngineServices {
+  services: Services;
+  /** Finishes or rolls back what was half done, applies restart policies, begins to watch. Once, before serving. */
+  recover(): Promise<RecoveryReport>;
+  /** Ends this process's part; containers go on. */
+  close(): Promise<void>;
+}
+
+/** Opens the state and joins all rooms. Nothing of the machine is touched before `recover`. */
+export async function createServices(options: ServicesOptions): Promise<EngineServices> {
+  const { layout, log, settings, clock = systemClock } = options;
+  for (const folder of [layout.root, layout.run, layout.blobs, layout.layers, layout.containers, layout.volumes, layout.tmp]) {
+    mkdirSync(folder, { recursive: true, mode: 0o711 });
+  }
+  const rootless = process.geteuid?.() !== 0;
+  if (!rootless) for (const { what, reason } of prepareCgroups().failed) log.warn('cgroups could not be prepared', { what, reason });
+  const cgroups = detectCgroups();
+  const facts = readHostFacts({ rootless, cdiDirs: settings['cdi-spec-dirs'] ?? ['/etc/cdi', '/var/run/cdi'], initBinary: settings['init-path'] });
+  const db = openDatabase(layout.database, [
+    ...containerMigrations, ...execMigrations, ...eventMigrations, ...imageMigrations, ...networkMigrations, ...volumeMigrations,
+  ]);
+  const events = new Events(db, clock);
+  const store = new ContainerStore(db);
+  const paths = runtimePaths(settings);
+  const defaults = containerDefaults(settings, Object.keys(paths));
+  const jail = createJail();
+  const { emit } = events;
+
+  const images = createImages({
+    layout, db, log, emit, jail, clock, rootless,
+    usage: () => [...store.all()].map(({ id, image, life }) => ({ id, image, running: countsAsRunning(life.status) })),
+  });
+  const network = createNetworks({ layout, db, log, emit, config: networkConfig(settings), containers: containerLookup({ store, layout }) });
+  const volumes = new Volumes({
+    store: new VolumeStore(db), root: layout.volumes, mounts: kernelMounts, clock, emit, log,
+    measure: (path) => jail.run<'measure'>({ kind: 'measure', path }),
+  });
+  const runtimes = new Map<string, Runtime>();
+  const runtime = (name: string | undefined): Runtime => {
+    const wanted = name || defaults.defaultRuntime;
+    const known = runtimes.get(wanted);
+    if (known) return known;
+    const path = paths[wanted];
+    if (path === undefined) throw invalid(`unknown or invalid runtime name: ${wanted}`);
+    const made = createCrun({ path, name: wanted, stateRoot: layout.runtimeState, cgroups });
+    runtimes.set(wanted, made);
+    return made;
+  };
+  const monitor = createConmon({ path: findProgram('conmon') ?? 'conmon', oomKilled: (id) => wasOomKilled(layout, cgroups, id) });
+  const context: ContainerContext = {
+    layout, log, clock, store, events, images, volumes, jail, monitor, runtime, processes, facts, defaults,
+    networks: network.sandboxes,
+    mounts: kernelMounts,
+    waits: new ContainerWaits(),
+    attachments: new Attachments(monitor),
+    rootfs: new Rootfs({ layout, mounts: kernelMounts, images, overlayOptions: rootless ? ['userxattr'] : [] }),
+    cgroupParent: cgroupParent(layout.instance),
+    changes: new KeyedLock(),
+  };
+  const execs = new Execs(context, new ExecStore(db));
+  const health = new Health(context, execs);
+  const lifecycle = new Lifecycle(context, health);
+  const archives = new Archives({ jail, rootless });
+  const networkId = (name: string): string | undefined => network.idOf(name);
+  const containers = new Containers({ context, lifecycle, execs, archives, cgroups, networkId, commitImage: { commit: images.commit, applyChanges } });
+  const system = new System({
+    context, events, debug: options.debug,
+    cgroups: cgroupFacts(cgroups),
+    versions: { engine: options.version, api: API_VERSION, minApi: MIN_API_VERSION, programs: programVersions(paths) },
+    id: engineId(layout),
+    labels: settings.labels ?? [],
+    runtimes: paths,
+    firewall: 'nftables',
+    insecureRegistries: settings['insecure-registries'] ?? [],
+    registryMirrors: settings['registry-mirrors'] ?? [],
+    proxies: proxiesOf(settings),
+    addressPools: (settings['default-address-pools'] ?? []).map(({ base, size }) => ({ Base: base, Size: size })),
+    warnings: [...(options.warnings ?? []), ...machineWarnings(paths)],
+    imageCount: async () => (await images.list({ all: false, filters: new Map(), sharedSize: false })).length,
+    usage: {
+      images: async () => ({
+        layersSize: images.layersSize(),
+        images: await images.list({ all: false, filters: new Map(), sharedSize: true, containerCount: true }),
+      }),
+      containers: () => containers.list({ all: true, limit: undefined, size: true, filters: new Map() }),
+      volumes: () => volumes.usage(),
+    },
+  });
+
+  const onExit = (id: string, status: ExitStatus): void => {
+    const container = asContainerId(id);
+    if (store.get(container) === undefined) execs.ended(asExecId(id), status);
+    else lifecycle.ended(container, status).then(() => execs.containerEnded(container), (error: unknown) => log.error('the end of a container could not be settled', { container: id, error }));
+  };
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => db.close());
+  stack.defer(() => images.close());
+  stack.defer(() => network.close());
+  stack.defer(() => lifecycle.close());
+  stack.defer(() => health.close());
+  const resources = stack.move();
+
+  return {
+    services: {
+      containers,
+      execs,
+      images,
+      volumes,
+      networks: network.networks,
+      system,
+    },
+    async recover() {
+      await images.recover();
+      const report = await recoverContainers({ context, lifecycle, health, execs });
+      resources.use(monitor.watchExits(layout.exits, onExit));
+      resources.use(new Watchdog(context, onExit));
+      resources.use(new LogRotator({ logs: () => rotatedLogs(context), reopen: (bundle, path) => monitor.reopenLog(bundle, path), log }));
+      return report;
+    },
+    close: () => resources.disposeAsync(),
+  };
+}
+
+function wasOomKilled(layout: Layout, cgroups: CgroupHierarchies, id: string): boolean {
+  const status = readRuntimeStatus(layout.runtimeState, id, cgroups);
+  return status !== undefined && oomKills(cgroups, status.cgroupPath) > 0;
+}
+
+function* rotatedLogs({ store, layout }: ContainerContext): Generator<RotatedLog> {
+  for (const { id, life, hostConfig } of store.all()) {
+    if (!hasProcess(life)) continue;
+    const policy = logPolicy({ type: hostConfig.LogConfig?.Type ?? '', options: hostConfig.LogConfig?.Config ?? {} }, { labels: {}, env: [] });
+    if (!policy.stored) continue;
+    yield { id, dir: layout.container(id), bundle: layout.bundle(id), maxSize: policy.maxSize, maxFiles: policy.maxFiles, compress: policy.compress };
+  }
+}
+
+/** A name for this engine's data that outlives restarts. */
+function engineId({ root }: Layout): string {
+  const path = join(root, 'engine-id');
+  if (existsSync(path)) return readFileSync(path, 'utf8').trim();
+  const id = randomUUID();
+  writeFileSync(path, `${id}\n`);
+  return id;
+}
+
+function proxiesOf(settings: Readonly<Settings>): { http: string; https: string; no: string } {
+  const given = settings.proxies ?? {};
+  const text = (key: string, ...variables: string[]): string => {
+    const value = given[key];
+    return typeof value === 'string' ? value : (variables.map((name) => process.env[name]).find((found) => found !== undefined) ?? '');
+  };
+  return { http: text('http-proxy', 'HTTP_PROXY', 'http_proxy'), https: text('https-proxy', 'HTTPS_PROXY', 'https_proxy'), no: text('no-proxy', 'NO_PROXY', 'no_proxy') };
+}
+
+function machineWarnings(paths: Readonly<Record<string, string>>): string[] {
+  return [
+    ...(findProgram('conmon') === undefined ? ['WARNING: conmon is not installed: containers cannot start'] : []),
+    ...Object.entries(paths).filter(([, path]) => !existsSync(path)).map(([name, path]) => `WARNING: runtime ${name} is not at ${path}`),
+  ];
+}
+
+/** Asked once, when somebody wants to know. */
+function programVersions(paths: Readonly<Record<string, string>>): () => Promise<Record<string, string>> {
+  let asked: Promise<Record<string, string>> | undefined;
+  const ask = async (): Promise<Record<string, string>> => {
+    const programs = { conmon: findProgram('conmon'), ...paths };
+    const found = await Promise.all(
+      Object.entries(programs).map(async ([name, path]) => [name, path === undefined ? undefined : await versionOf(path)] as const),
+    );
+    return Object.fromEntries(found.flatMap(([name, version]) => (version === undefined ? [] : [[name, version]])));
+  };
+  return () => (asked ??= ask());
+}
+
+async function versionOf(path: string): Promise<string | undefined> {
+  try {
+    const { stdout } = await spawnCollect(path, ['--version'], { deadline: 2000 });
+    return /\d+(?:\.\d+)+[\w.+~-]*/.exec(stdout.toString())?.[0];
+  } catch {
+    return undefined;
+  }
+}
