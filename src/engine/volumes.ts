@@ -1,24 +1,24 @@
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { rfc3339Nano, type Clock } from '#base/clock.ts';
-import { conflict, EngineError, invalid, isErrno, messageOf, notFound } from '#base/errors.ts';
+import { conflict, EngineError, messageOf, notFound } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
 import { KeyedLock } from '#base/keyed-lock.ts';
 import type { Log } from '#base/log.ts';
-import { mount } from '#host/kernel.ts';
 import type { Mounts } from '#host/mount.ts';
 import type { EmitEvent } from '#spec/event.ts';
 import { matchLabels, requireKnownFilters, type Filters } from '#spec/filters.ts';
 import type { ContainerId } from '#spec/ids.ts';
 import type { Volume, VolumeCreateRequest, VolumeListResponse, VolumesPruneResponse } from '#spec/wire/volume.ts';
 import type { PlannedMount } from './oci/input.ts';
+import { nameMatches, parseDangling, parsePruneAll } from './volume-filters.ts';
+import { isEmptyVolume, mountVolume, placeStaged, STAGING } from './volume-folder.ts';
 import { checkVolumeName } from './volume-names.ts';
-import { checkLocalOptions, localMount } from './volume-options.ts';
+import { checkLocalOptions } from './volume-options.ts';
 import type { VolumeRecord, VolumeStore } from './volume-store.ts';
 
 const ANONYMOUS_LABEL = 'com.docker.volume.anonymous';
-const STAGING = '.filling';
 
 export interface VolumeRequest {
   /** Absent: an anonymous volume with a name of its own. */
@@ -104,7 +104,7 @@ export class Volumes {
 
   async prune(filters: Filters): Promise<VolumesPruneResponse> {
     requireKnownFilters(filters, ['label', 'label!', 'all']);
-    const all = filters.get('all')?.some(parseAll) ?? false;
+    const all = filters.get('all')?.some(parsePruneAll) ?? false;
     const used = this.#store.userCounts();
     const chosen = this.#records().filter(
       (record) =>
@@ -261,43 +261,18 @@ export class Volumes {
     const path = this.dataPath(name);
     mkdirSync(path, { recursive: true, mode: 0o755 });
     const mounted = Object.keys(record.options).length > 0;
-    if (mounted) await this.#mount(record, path);
+    if (mounted) await mountVolume(record.options, path, this.#options.mounts);
     // Staged on the same file system as the data, so that renames place it.
-    const staging = mounted ? join(path, STAGING) : join(this.#options.root, name, STAGING);
-    if (record.state === 'staged') this.#place(name, staging, path);
-    else if (filler !== undefined && isEmptyFolder(path)) {
+    const staging = join(mounted ? path : join(this.#options.root, name), STAGING);
+    if (record.state !== 'staged') {
+      if (filler === undefined || !isEmptyVolume(path)) return;
       await rm(staging, { recursive: true, force: true });
       mkdirSync(staging, { mode: 0o755 });
       await filler(staging);
       this.#store.setState(name, 'staged');
-      this.#place(name, staging, path);
     }
-  }
-
-  /** Moves what a fill staged into the volume; after a crash it goes on where it was. Never replaces what is there. */
-  #place(name: string, staging: string, path: string): void {
-    if (existsSync(staging)) {
-      const { uid, gid, mode } = lstatSync(staging);
-      chownSync(path, uid, gid);
-      chmodSync(path, mode & 0o7777);
-      for (const entry of readdirSync(staging)) {
-        const target = join(path, entry);
-        if (lstatSync(target, { throwIfNoEntry: false }) === undefined) renameSync(join(staging, entry), target);
-      }
-      rmSync(staging, { recursive: true, force: true });
-    }
+    placeStaged(staging, path);
     this.#store.setState(name, 'ready');
-  }
-
-  async #mount(record: VolumeRecord, path: string): Promise<void> {
-    if (this.#options.mounts.list(path).some(({ target }) => target === path)) return;
-    const { source, type, flags, data } = await localMount(record.options);
-    try {
-      mount(source, path, type, flags, data);
-    } catch (error) {
-      const why = isErrno(error, 'ENOENT') ? 'no such file or directory' : messageOf(error);
-      throw new EngineError('invalid_argument', `failed to mount local volume: mount ${source}:${path}, data: ${data}: ${why}`, { cause: error });
-    }
   }
 
   #unmountIfIdle(name: string): void {
@@ -356,40 +331,4 @@ function checkOptions(name: string, options: Readonly<Record<string, string>>): 
   } catch (error) {
     throw new EngineError('invalid_argument', `create ${name}: ${messageOf(error)}`, { cause: error });
   }
-}
-
-function isEmptyFolder(path: string): boolean {
-  return readdirSync(path).every((entry) => entry === STAGING || entry === 'lost+found');
-}
-
-/** As a regular expression when it is one, as Docker does, else as plain text. */
-function nameMatches(part: string, name: string): boolean {
-  return name.includes(part) || globMatches(part, name);
-}
-
-/** Anchors and `.*` cover what people write; a full expression from outside could take exponential time. */
-function globMatches(pattern: string, name: string): boolean {
-  const anchoredStart = pattern.startsWith('^');
-  const anchoredEnd = pattern.endsWith('$');
-  const parts = pattern.slice(anchoredStart ? 1 : 0, anchoredEnd ? -1 : undefined).split('.*');
-  let from = 0;
-  for (const [index, part] of parts.entries()) {
-    const last = index === parts.length - 1;
-    const found = index === 0 && anchoredStart ? (name.startsWith(part) ? 0 : -1) : last && anchoredEnd ? name.length - part.length : name.indexOf(part, from);
-    if (found < from || name.slice(found, found + part.length) !== part) return false;
-    from = found + part.length;
-  }
-  return !anchoredEnd || from === name.length;
-}
-
-function parseDangling(value: string): boolean {
-  if (['true', '1'].includes(value)) return true;
-  if (['false', '0'].includes(value)) return false;
-  throw invalid(`invalid filter 'dangling=[${value}]'`);
-}
-
-function parseAll(value: string): boolean {
-  if (['true', '1', 't', 'T', 'TRUE', 'True'].includes(value)) return true;
-  if (['false', '0', 'f', 'F', 'FALSE', 'False'].includes(value)) return false;
-  throw invalid(`invalid filter 'all=[${value}]'`);
 }

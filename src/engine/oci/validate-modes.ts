@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { invalid } from '#base/errors.ts';
 import type { ContainerConfig, HostConfig } from '#spec/wire/container.ts';
-import { validatePortBindings } from './validate.ts';
+import { validatePortBindings } from './validate-ports.ts';
 
 /** Namespace modes and what conflicts with them. Returns warnings. */
 export function validateModes(config: ContainerConfig, hostConfig: HostConfig): string[] {

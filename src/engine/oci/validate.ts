@@ -6,6 +6,7 @@ import { parseDeviceRule } from './devices.ts';
 import type { ContainerDefaults } from './input.ts';
 import { validateResources } from './validate-resources.ts';
 import { validateModes } from './validate-modes.ts';
+import { validatePorts } from './validate-ports.ts';
 import { parseSecurityOptions } from './security-options.ts';
 import { COMPILED_FILTER } from './seccomp-cache.ts';
 import { compileSeccompProfile } from './seccomp.ts';
@@ -80,22 +81,6 @@ function validateHealthcheck({ Healthcheck: check }: ContainerConfig): void {
   const kind = check.Test?.[0];
   if (kind !== undefined && kind !== '' && !['NONE', 'CMD', 'CMD-SHELL'].includes(kind)) {
     throw invalid(`Unknown healthcheck type '${kind}' (expected 'CMD', 'CMD-SHELL' or 'NONE')`);
-  }
-}
-
-/** `80`, `80/tcp`, `53/udp`, `7/sctp`. */
-function validatePorts(ports: readonly string[]): void {
-  for (const port of ports) {
-    const match = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/i.exec(port);
-    if (!match || Number(match[1]) > 65535 || Number(match[2] ?? 0) > 65535) throw invalid(`invalid port specification: "${port}"`);
-  }
-}
-
-export function validatePortBindings(bindings: HostConfig['PortBindings']): void {
-  validatePorts(Object.keys(bindings ?? {}));
-  for (const { HostPort = '' } of Object.values(bindings ?? {}).flatMap((list) => list ?? [])) {
-    const match = /^(\d{1,5})?(?:-(\d{1,5}))?$/.exec(HostPort);
-    if (!match || Number(match[1] ?? 0) > 65535 || Number(match[2] ?? 0) > 65535) throw invalid(`invalid port specification: "${HostPort}"`);
   }
 }
 
