@@ -5,9 +5,9 @@ import type { Filters } from '#spec/filters.ts';
 import type { EventMessage } from '#spec/wire/system.ts';
 import { eventFilter } from './event-filter.ts';
 
-/** event   `at` in nanoseconds since the epoch, strictly growing; `body` is the event as JSON */
+/** event   `at` in nanoseconds since the epoch, growing with `seq`; `body` is the event as JSON */
 export const eventMigrations: readonly Migration[] = [
-  { id: 'event-1', sql: 'CREATE TABLE event (at INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT' },
+  { id: 'event-1', sql: 'CREATE TABLE event (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL) STRICT; CREATE INDEX event_by_time ON event(at);' },
 ];
 
 /** What is kept for `since`; Docker keeps 256. */
@@ -33,10 +33,10 @@ export class Events {
 
   constructor(database: Database, clock: Clock) {
     this.#clock = clock;
-    this.#insert = database.handle.prepare('INSERT INTO event VALUES (?, ?)');
+    this.#insert = database.handle.prepare('INSERT INTO event (at, body) VALUES (?, ?)');
     this.#select = database.handle.prepare('SELECT at, body FROM event WHERE at >= ? AND at <= ? ORDER BY at');
     this.#select.setReadBigInts(true);
-    this.#trim = database.handle.prepare('DELETE FROM event WHERE at < (SELECT at FROM event ORDER BY at DESC LIMIT 1 OFFSET ?)');
+    this.#trim = database.handle.prepare('DELETE FROM event WHERE seq <= (SELECT max(seq) FROM event) - ?');
     const newest = database.handle.prepare('SELECT max(at) AS at FROM event');
     newest.setReadBigInts(true);
     this.#last = (newest.get()?.['at'] as bigint | null) ?? 0n;
@@ -50,7 +50,7 @@ export class Events {
     this.#insert.run(at, JSON.stringify(event));
     if (--this.#untilTrim <= 0) {
       this.#untilTrim = TRIM_EVERY;
-      this.#trim.run(KEPT - 1);
+      this.#trim.run(KEPT);
     }
     const stamped: StampedEvent = { ...event, at };
     for (const listener of this.#listeners) listener(stamped);
