@@ -129,7 +129,7 @@ async function launch(
   try {
     // conmon waits for a first byte before it forks; it is there already.
     writeSync(start.write, '\0');
-    child = spawnProgram({
+    child = await spawnProgram({
       path,
       args: commandLine(request, exitDir, attached !== undefined),
       cwd: bundle,

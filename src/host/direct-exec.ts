@@ -24,7 +24,7 @@ export async function execDirectly(request: ExecOptions, deadline: number): Prom
   const [stdout, stderr, life] = [pipe(), pipe(), pipe()];
   let child: number;
   try {
-    child = spawnProgram({
+    child = await spawnProgram({
       path: request.runtime,
       args: [
         `--root=${request.runtimeState}`,

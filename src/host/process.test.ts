@@ -34,9 +34,9 @@ describe('programs', () => {
     await assert.rejects(spawnCollect('/no/such/program', [], { deadline: 1000 }), { code: 'unavailable' });
   });
 
-  it('starts one without forking', () => {
+  it('starts one without forking', async () => {
     const { read, write } = pipe();
-    const pid = spawnProgram({ path: '/bin/sh', args: ['-c', 'echo "$X"; pwd; exit 3'], env: { X: 'y' }, cwd: '/', stdio: [null, write, null] });
+    const pid = await spawnProgram({ path: '/bin/sh', args: ['-c', 'echo "$X"; pwd; exit 3'], env: { X: 'y' }, cwd: '/', stdio: [null, write, null] });
     closeSync(write);
     const buffer = Buffer.alloc(100);
     let text = '';
@@ -46,6 +46,6 @@ describe('programs', () => {
     let status = reap(pid);
     while (status === undefined) status = reap(pid);
     assert.equal(status, 3);
-    assert.throws(() => spawnProgram({ path: '/no/such/program', args: [], env: {} }), { code: 'ENOENT' });
+    await assert.rejects(spawnProgram({ path: '/no/such/program', args: [], env: {} }), { code: 'ENOENT' });
   });
 });

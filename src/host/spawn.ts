@@ -1,9 +1,10 @@
 /**
- * Starting programs without forking the engine: posix_spawn shares the address space until exec, which takes 0.5 ms of
- * the event loop where child_process.spawn takes 3 in a process of 100 MB. The caller reaps (`reap`), Node does not.
+ * Starting programs without forking the engine: posix_spawn shares the address space until exec, and happens on a thread
+ * of Node's pool, since it waits until the child is scheduled. child_process.spawn takes 3 ms of the event loop in a process
+ * of 100 MB, more on a busy machine. The caller reaps (`reap`), Node does not.
  */
 import { constants } from 'node:fs';
-import { bind, check, errnoError } from './libc.ts';
+import { bind, check, errnoError, nativeInterface } from './libc.ts';
 
 const [SETSIGDEF, SETSIGMASK, SETSID] = [0x04, 0x08, 0x80];
 const WNOHANG = 1;
@@ -15,7 +16,6 @@ const c = {
   waitpid: bind('int waitpid(int pid, _Out_ int *status, int options)'),
   sigfillset: bind('int sigfillset(void *set)'),
   sigemptyset: bind('int sigemptyset(void *set)'),
-  spawn: bind('int posix_spawn(_Out_ int *pid, const char *path, void *actions, void *attributes, const char **argv, const char **envp)'),
   actionsInit: bind('int posix_spawn_file_actions_init(void *actions)'),
   actionsDestroy: bind('int posix_spawn_file_actions_destroy(void *actions)'),
   addDup2: bind('int posix_spawn_file_actions_adddup2(void *actions, int fd, int newfd)'),
@@ -27,6 +27,20 @@ const c = {
   setSigDefault: bind('int posix_spawnattr_setsigdefault(void *attributes, const void *set)'),
   setSigMask: bind('int posix_spawnattr_setsigmask(void *attributes, const void *set)'),
 };
+
+type Strings = (string | null)[];
+type Callback = (error: Error | null, status: number) => void;
+let posixSpawn: { async: (pid: Buffer, path: string, actions: Buffer, attributes: Buffer, argv: Strings, envp: Strings, done: Callback) => void } | undefined;
+
+/** On a pool thread; resolves to posix_spawn's result, an errno or 0. The arguments are kept until then. */
+function spawnOnThread(pid: Buffer, path: string, actions: Buffer, attributes: Buffer, argv: Strings, envp: Strings): Promise<number> {
+  posixSpawn ??= nativeInterface()
+    .load(null)
+    .func('int posix_spawn(void *pid, const char *path, void *actions, void *attributes, const char **argv, const char **envp)');
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  posixSpawn.async(pid, path, actions, attributes, argv, envp, (error, status) => (error ? reject(error) : resolve(status)));
+  return promise;
+}
 
 export interface SpawnOptions {
   path: string;
@@ -40,7 +54,7 @@ export interface SpawnOptions {
 }
 
 /** Starts a program in a session of its own with default signal handling; returns its pid. */
-export function spawnProgram(options: SpawnOptions): number {
+export async function spawnProgram(options: SpawnOptions): Promise<number> {
   const actions = Buffer.alloc(OPAQUE);
   const attributes = Buffer.alloc(OPAQUE);
   const set = Buffer.alloc(128);
@@ -59,11 +73,11 @@ export function spawnProgram(options: SpawnOptions): number {
     c.sigemptyset(set);
     must(c.setSigMask(attributes, set));
     must(c.setFlags(attributes, SETSIGDEF | SETSIGMASK | SETSID));
-    const pid: number[] = [0];
+    const pid = Buffer.alloc(4);
     const env = Object.entries(options.env).map(([name, value]) => `${name}=${value}`);
-    const status = Number(c.spawn(pid, options.path, actions, attributes, [options.path, ...options.args, null], [...env, null]));
+    const status = await spawnOnThread(pid, options.path, actions, attributes, [options.path, ...options.args, null], [...env, null]);
     if (status !== 0) throw errnoError(status, 'posix_spawn', options.path);
-    return pid[0] ?? 0;
+    return pid.readInt32LE();
   } finally {
     c.actionsDestroy(actions);
     c.attributesDestroy(attributes);
