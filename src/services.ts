@@ -23,6 +23,7 @@ import { Lifecycle } from '#engine/lifecycle.ts';
 import { logPolicy } from '#engine/logs/log-config.ts';
 import { LogRotator, type RotatedLog } from '#engine/logs/rotator.ts';
 import { recoverContainers, type RecoveryReport } from '#engine/recovery.ts';
+import { SeccompCache } from '#engine/oci/seccomp-cache.ts';
 import { Rootfs } from '#engine/rootfs.ts';
 import { System } from '#engine/system.ts';
 import { Volumes } from '#engine/volumes.ts';
@@ -32,7 +33,8 @@ import { cgroupFacts, cgroupParent, detectCgroups, oomKills, prepareCgroups, typ
 import { createConmon } from '#host/conmon.ts';
 import { createCrun, readRuntimeStatus } from '#host/crun.ts';
 import { openDatabase } from '#host/database.ts';
-import { readHostFacts } from '#host/facts.ts';
+import { loadDefaultApparmorProfile } from '#host/apparmor.ts';
+import { fileIdentity, readHostFacts } from '#host/facts.ts';
 import { createJail } from '#host/jail.ts';
 import type { Layout } from '#host/layout.ts';
 import { kernelMounts } from '#host/mount.ts';
@@ -78,7 +80,7 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
   const rootless = process.geteuid?.() !== 0;
   if (!rootless) for (const { what, reason } of prepareCgroups().failed) log.warn('cgroups could not be prepared', { what, reason });
   const cgroups = detectCgroups();
-  const facts = readHostFacts({ rootless, cdiDirs: settings['cdi-spec-dirs'] ?? ['/etc/cdi', '/var/run/cdi'], initBinary: settings['init-path'] });
+  const facts = readHostFacts({ rootless, cdiDirs: settings['cdi-spec-dirs'] ?? ['/etc/cdi', '/var/run/cdi'], initBinary: settings['init-path'], apparmorDefault: loadDefaultApparmorProfile() });
   const db = openDatabase(layout.database, [
     ...containerMigrations, ...execMigrations, ...eventMigrations, ...imageMigrations, ...networkMigrations, ...volumeMigrations,
   ]);
@@ -117,6 +119,7 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
     waits: new ContainerWaits(),
     attachments: new Attachments(monitor),
     rootfs: new Rootfs({ layout, mounts: kernelMounts, images, overlayOptions: rootless ? ['userxattr'] : [] }),
+    filters: new SeccompCache({ folder: join(layout.root, 'filters'), runtime: fileIdentity(paths['crun']) }),
     cgroupParent: cgroupParent(layout.instance),
     changes: new KeyedLock(),
   };

@@ -13,6 +13,7 @@ import type { ContainerRecord } from './container-record.ts';
 import type { ContainerStore } from './container-store.ts';
 import type { ContainerWaits } from './container-waits.ts';
 import type { ContainerDefaults } from './oci/input.ts';
+import type { SeccompCache } from './oci/seccomp-cache.ts';
 import type { Images, Networks } from './ports.ts';
 import type { Rootfs } from './rootfs.ts';
 import type { Volumes } from './volumes.ts';
@@ -38,6 +39,8 @@ export interface ContainerContext {
   processes: Processes;
   facts: HostFacts;
   defaults: ContainerDefaults;
+  /** Compiled system call filters, for crun. */
+  filters: SeccompCache;
   /** Parent of all cgroups when neither container nor configuration names one. */
   cgroupParent: string;
   /** Start, cleanup and removal of one container exclude each other. Signals, list and inspect never take it. */

@@ -12,6 +12,7 @@ import { legacyLinks } from './links.ts';
 import { logPolicy } from './logs/log-config.ts';
 import { namespaceChoices, networkPlan, shmPlan, type NetworkPlan } from './namespaces.ts';
 import { prepareSpec } from './oci/prepare.ts';
+import { renderSpec } from './oci/render.ts';
 import type { Sandbox } from './ports.ts';
 import { fileRequest, sandboxRequest } from './sandbox-request.ts';
 import { volumeFillers } from './volume-fill.ts';
@@ -85,7 +86,7 @@ async function make(context: ContainerContext, record: ContainerRecord, undo: As
   const shm = shmPlan(context, record);
   if (shm?.make) makeShm(context, record, shm.source, undo);
   if (record.mounts.some(({ type }) => type === 'volume')) {
-    await context.volumes.activate(id, volumeFillers(record.mounts, root, context.jail));
+    await context.volumes.activate(id, volumeFillers(record.mounts, root, context.jail), record.mounts);
     undo.defer(() => context.volumes.deactivate(id));
   }
   const files = fileFolder(context, network, folder);
@@ -105,7 +106,8 @@ async function make(context: ContainerContext, record: ContainerRecord, undo: As
     consoleSize: hostConfig.ConsoleSize ? [hostConfig.ConsoleSize[0] ?? 0, hostConfig.ConsoleSize[1] ?? 0] : undefined,
   });
   writeNetworkFiles(context, record, network, await sandbox, prepared.spec);
-  writeFileSync(join(bundle, 'config.json'), JSON.stringify(prepared.spec), { mode: 0o600 });
+  const uncompiled = runtime.name === 'crun' ? context.filters.apply(prepared.spec) : undefined;
+  writeFileSync(join(bundle, 'config.json'), renderSpec(prepared.spec), { mode: 0o600 });
 
   const process = await monitor.launch({
     id,
@@ -122,6 +124,7 @@ async function make(context: ContainerContext, record: ContainerRecord, undo: As
     await runtime.delete(id);
     monitor.forgetExit(layout.exits, id);
   });
+  if (uncompiled !== undefined) context.filters.remember(uncompiled, join(layout.runtimeState, id));
   await attachments.connect(id, bundle);
   await runtime.start(id);
   return process;

@@ -1,4 +1,4 @@
-import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
+import { accessSync, constants, readdirSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { apparmorEnabled } from './apparmor.ts';
@@ -86,6 +86,13 @@ export function readHostFacts(options: {
     initBinary: options.initBinary ?? initCandidates.find((path) => exists(path, constants.X_OK)),
     cdiDirs: options.cdiDirs,
   };
+}
+
+/** Changes when another program takes the file's place, as an upgrade does. */
+export function fileIdentity(path: string | undefined): string {
+  if (path === undefined) return '';
+  const { dev, ino, size, mtimeMs } = statSync(path);
+  return [path, dev, ino, size, mtimeMs].join(' ');
 }
 
 /** Static programs only: a dynamic one would look for its C library in the container. */
