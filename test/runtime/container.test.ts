@@ -394,11 +394,12 @@ describe('an engine that died', () => {
     writeFileSync(join(options.bundle, 'options.json'), JSON.stringify(options));
     const script = `
       import { readFileSync } from 'node:fs';
-      import { createConmon } from ${JSON.stringify(new URL('../../src/host/conmon.ts', import.meta.url).href)};
+      import { createConmon, findMonitors } from ${JSON.stringify(new URL('../../src/host/conmon.ts', import.meta.url).href)};
       const options = JSON.parse(readFileSync(process.argv[1], 'utf8'));
       void createConmon({ path: '/usr/bin/conmon', oomKilled: () => false }).launch(options);
-      process.kill(process.pid, 'SIGKILL');`;
-    const killed = spawnSync(process.execPath, ['--input-type=module', '-e', script, join(options.bundle, 'options.json')], { encoding: 'utf8' });
+      const die = () => (findMonitors(process.argv[2]).length > 0 ? process.kill(process.pid, 'SIGKILL') : setImmediate(die));
+      die();`;
+    const killed = spawnSync(process.execPath, ['--input-type=module', '-e', script, join(options.bundle, 'options.json'), rig.layout.run], { encoding: 'utf8' });
     assert.equal(killed.signal, 'SIGKILL', killed.stderr);
     await until(() => findMonitors(rig.layout.run).length === 1, 'the monitor');
     const [found] = findMonitors(rig.layout.run);
