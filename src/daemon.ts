@@ -2,20 +2,28 @@
  * The engine process: reads its configuration, takes the sockets from the keeper or systemd (or binds them itself), plugs
  * the rooms together and serves. Exit codes: 0 asked to end, 78 refused configuration, 70 unexpected, 1 else.
  */
-import { createServer } from 'node:http';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, EngineError, messageOf } from '#base/errors.ts';
-import { createLog, type Log } from '#base/log.ts';
+import type { Log } from '#base/log.ts';
+import { createApiServer } from '#api/server/api-server.ts';
 import { setCloseOnExec } from '#host/descriptor.ts';
+import { createLayout } from '#host/layout.ts';
+import { type AdjustableLog, createAdjustableLog } from './daemon/adjustable-log.ts';
 import { type EngineConfig, loadConfig } from './daemon/config.ts';
+import { watchEventLoop } from './daemon/event-loop.ts';
 import { engineCommand } from '#base/engine-command.ts';
 import { engineEnvironment, inheritedPipe, watchKeeper } from './daemon/keeper-process.ts';
 import { takeLock } from './daemon/lock.ts';
 import { openLogFile } from './daemon/log-file.ts';
 import { serve } from './daemon/serve.ts';
-import { dieOfTheUnexpected, onStopSignals } from './daemon/signals.ts';
+import { engineVersion } from './daemon/version.ts';
+import { dieOfTheUnexpected, stopSignal } from './daemon/signals.ts';
+import { createServices } from './services.ts';
 import { bindAddresses, inheritedSockets, type Listening } from './daemon/sockets.ts';
+
+/** Milliseconds that running requests get at the end. */
+const GRACE = 500;
 
 async function main(): Promise<void> {
   const config = loadConfig();
@@ -24,7 +32,7 @@ async function main(): Promise<void> {
     return;
   }
   process.umask(0o022);
-  const log = openLog(config);
+  const { log, setLevel } = openLog(config);
   for (const warning of config.warnings) log.warn(warning);
   dieOfTheUnexpected(log);
   mkdirSync(config.run, { recursive: true, mode: 0o711 });
@@ -34,27 +42,35 @@ async function main(): Promise<void> {
   const sockets = inheritedSockets(process.env, config.addresses) ?? bindAddresses(config);
   writeFileSync(config.pidFile, `${process.pid}\n`);
 
-  await using stack = new AsyncDisposableStack();
-  const http = createServer((request, response) => {
-    response.end(request.url === '/_ping' ? 'OK' : '');
+  const engine = await createServices({
+    layout: createLayout(config.root, config.run),
+    log,
+    settings: config.settings,
+    version: engineVersion(),
+    debug: config.debug,
+    warnings: config.warnings,
   });
-  stack.use(await serve(http, sockets, config.tls, log));
+  const recovered = await engine.recover();
+  const api = createApiServer({ services: engine.services, log, version: engineVersion() });
+  const listening = await serve(api, sockets, config.tls, log);
   keepKeeper(config, sockets, runLock, log);
-  log.info('the engine is ready', { pid: process.pid, milliseconds: Math.round(performance.now()) });
+  watchEventLoop(log);
+  reloadOnHangup(setLevel, log);
+  log.info('the engine is ready', { pid: process.pid, milliseconds: Math.round(performance.now()), ...recovered });
 
-  await new Promise<void>((resolve) =>
-    onStopSignals((signal) => {
-      log.info('the engine ends; containers go on', { signal });
-      resolve();
-    }),
-  );
+  const signal = await stopSignal();
+  log.info('the engine ends; containers go on', { signal });
+  await listening[Symbol.asyncDispose]();
+  // Streams (logs -f, events, attach) would go on for ever: after a moment their clients see the end.
+  await api.close(GRACE);
+  await engine.close();
   // A keeper's next engine writes its own.
   if (process.env['GANTRY_KEEPER_PIPE'] === undefined) rmSync(config.pidFile, { force: true });
 }
 
-function openLog(config: EngineConfig): Log {
+function openLog(config: EngineConfig): AdjustableLog {
   const file = process.env['GANTRY_LOG_FILE'];
-  return createLog({
+  return createAdjustableLog({
     level: config.logLevel,
     format: config.logFormat,
     write: file === undefined ? (line) => process.stderr.write(`${line}\n`) : openLogFile(file, { followStderr: true }),
@@ -79,6 +95,19 @@ async function lockRoot(config: EngineConfig): Promise<void> {
     if (tries > 200) throw new EngineError('unavailable', `another engine works in ${config.root}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+}
+
+/** SIGHUP reads the log level anew; other options take a restart, which costs nothing. */
+function reloadOnHangup(setLevel: AdjustableLog['setLevel'], log: Log): void {
+  process.on('SIGHUP', () => {
+    try {
+      const { logLevel } = loadConfig();
+      setLevel(logLevel);
+      log.info('the configuration was read anew', { logLevel });
+    } catch (error) {
+      log.error('the configuration was not read anew', { error });
+    }
+  });
 }
 
 function keepKeeper(config: EngineConfig, sockets: readonly Listening[], lock: number, log: Log): void {

@@ -86,6 +86,7 @@ export function networkConfig(settings: Readonly<Settings>): NetworkConfig {
     dns: settings.dns,
     dnsSearch: settings['dns-search'],
     dnsOptions: settings['dns-opts'],
+    communication: settings.icc,
     masquerade: settings['ip-masq'],
     forwarding: settings['ip-forward'],
   };

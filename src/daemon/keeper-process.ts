@@ -20,7 +20,7 @@ export interface KeeperHoldings {
 }
 
 /** Starts a keeper that outlives this process. With `adopt` it waits for that engine's end before it starts one. */
-export function startKeeper(holdings: KeeperHoldings, alive: Pipe, adopt?: { pid: number; pipe: number }): number {
+export function startKeeper(holdings: KeeperHoldings, alive: Pipe, adopt?: { pid: number; pipe: number }): Promise<number> {
   const { sockets, lock } = holdings;
   const paths = sockets.filter(({ kind }) => kind === 'unix').map(({ shown }) => shown.slice('unix://'.length));
   return spawnProgram({
@@ -71,11 +71,11 @@ export function watchKeeper(holdings: KeeperHoldings, alive: Pipe, onLoss: (newP
   let engineEnd: Pipe | undefined;
   let disposed = false;
 
-  function replace(): void {
+  async function replace(): Promise<void> {
     if (disposed) return;
     const next = pipe();
     engineEnd ??= pipe();
-    const pid = startKeeper(holdings, next, { pid: process.pid, pipe: engineEnd.read });
+    const pid = await startKeeper(holdings, next, { pid: process.pid, pipe: engineEnd.read });
     kernel.close(next.write);
     watched = watchEnd(next.read, replace);
     onLoss(pid);
@@ -89,10 +89,10 @@ export function watchKeeper(holdings: KeeperHoldings, alive: Pipe, onLoss: (newP
   };
 }
 
-function watchEnd(fd: number, ended: () => void): Socket {
+function watchEnd(fd: number, ended: () => Promise<void>): Socket {
   const socket = new Socket({ fd, readable: true, writable: false });
   socket.unref();
   socket.resume();
-  socket.once('end', ended);
+  socket.once('end', () => void ended());
   return socket;
 }

@@ -1,18 +1,18 @@
 import { readFileSync } from 'node:fs';
-import type { Server as HttpServer } from 'node:http';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { EngineError, messageOf } from '#base/errors.ts';
+import type { ApiServer } from '#api/server/api-server.ts';
 import type { Log } from '#base/log.ts';
 import type { TlsFiles } from './address.ts';
 import type { Listening } from './sockets.ts';
 
-/** Accepts on every socket and hands the connections to one HTTP server; TCP goes through TLS first when there is one. */
-export async function serve(http: HttpServer, sockets: readonly Listening[], tls: TlsFiles | undefined, log: Log): Promise<AsyncDisposable> {
+/** Accepts on every socket for the API; TCP goes through TLS first when there is one. */
+export async function serve(api: ApiServer, sockets: readonly Listening[], tls: TlsFiles | undefined, log: Log): Promise<AsyncDisposable> {
   const servers: Server[] = [];
   for (const { fd, kind, shown } of sockets) {
     const server = kind === 'tcp' && tls !== undefined ? tlsServer(tls, log) : createServer({ allowHalfOpen: true, noDelay: true });
-    server.on(kind === 'tcp' && tls !== undefined ? 'secureConnection' : 'connection', (socket: Socket) => http.emit('connection', socket));
+    api.attach(server);
     server.on('error', (error) => log.error('a listening socket failed', { address: shown, error }));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once('error', reject);
@@ -25,9 +25,6 @@ export async function serve(http: HttpServer, sockets: readonly Listening[], tls
   return {
     async [Symbol.asyncDispose]() {
       for (const server of servers) server.close();
-      // Streams (logs -f, events, attach) would go on for ever: their clients see the end and may come again.
-      http.closeIdleConnections();
-      http.closeAllConnections();
     },
   };
 }

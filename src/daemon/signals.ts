@@ -1,15 +1,17 @@
 import type { Log } from '#base/log.ts';
 
-/** Calls `stop` once at the first SIGTERM or SIGINT; a second one ends the process at once. */
-export function onStopSignals(stop: (signal: string) => void): void {
+/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
+export function stopSignal(): Promise<NodeJS.Signals> {
+  const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
   let asked = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       if (asked) process.exit(1);
       asked = true;
-      stop(signal);
+      resolve(signal);
     });
   }
+  return promise;
 }
 
 /**
