@@ -5,7 +5,7 @@ import type { ContainerId } from '#spec/ids.ts';
 import type { ExitStatus } from '#host/runtime.ts';
 import { killMonitor } from '#host/conmon.ts';
 import { monitorFiles, readPid } from '#host/monitor-files.ts';
-import { removeBundle } from './bundle.ts';
+import { bundleGraves, removeBundle } from './bundle.ts';
 import { emitContainer, type ContainerContext } from './context.ts';
 import type { ContainerRecord } from './container-record.ts';
 import { hasProcess, type ProcessFacts } from './container-state.ts';
@@ -168,7 +168,6 @@ function removeStrays(context: ContainerContext, alive: ReadonlySet<ContainerId>
   for (const name of readdirSync(bundles)) {
     if (!alive.has(name as ContainerId)) removeBundle(mounts, join(bundles, name));
   }
-  const graves = graveFolder(context);
   for (const name of readdirSync(layout.containers)) {
     if (store.get(name as ContainerId) === undefined) removeBundle(mounts, join(layout.containers, name));
   }
@@ -177,7 +176,9 @@ function removeStrays(context: ContainerContext, alive: ReadonlySet<ContainerId>
       context.runtime(undefined).delete(name).catch((error: unknown) => log.warn('a stray runtime container was not removed', { container: name, error }));
     }
   }
-  rm(graves, { recursive: true, force: true }).catch((error: unknown) => log.warn('removed containers left files', { error }));
+  for (const graves of [graveFolder(context), bundleGraves(layout)]) {
+    rm(graves, { recursive: true, force: true }).catch((error: unknown) => log.warn('removed containers left files', { error }));
+  }
 }
 
 function startAtBoot({ store, log }: ContainerContext, lifecycle: Lifecycle, justEnded: readonly ContainerId[]): void {

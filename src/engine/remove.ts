@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError, isErrno, messageOf } from '#base/errors.ts';
-import { removeBundle } from './bundle.ts';
+import { discardBundle } from './bundle.ts';
 import type { ContainerRecord } from './container-record.ts';
 import { emitContainer, type ContainerContext } from './context.ts';
 
@@ -14,13 +14,13 @@ export const graveFolder = (context: Pick<ContainerContext, 'layout'>): string =
  * that a crash in between is finished at the next start. What cannot be removed leaves it `dead`.
  */
 export async function removeContainer(context: ContainerContext, record: ContainerRecord, options: { volumes: boolean }): Promise<void> {
-  const { store, images, volumes, networks, mounts, monitor, layout, waits, attachments } = context;
+  const { store, images, volumes, networks, monitor, layout, waits, attachments } = context;
   const { id } = record;
   const removing = store.change(id, { life: { status: 'removing', volumes: options.volumes } });
   try {
     if (networks.find(id) !== undefined) await networks.down(id);
     context.rootfs.release(id);
-    removeBundle(mounts, layout.bundle(id));
+    discardBundle(context, record);
     monitor.forgetExit(layout.exits, id);
     bury(context, layout.container(id));
     await volumes.release(id, { removeAnonymous: options.volumes });
@@ -38,11 +38,12 @@ export async function removeContainer(context: ContainerContext, record: Contain
   waits.removed(id, { StatusCode: record.exitCode });
 }
 
-/** Moves a folder out of sight at once and deletes it behind the scenes. Its mounts are gone already. */
-export function bury(context: Pick<ContainerContext, 'layout' | 'log' | 'mounts'>, folder: string): void {
+/** Moves a container's folder out of sight at once and deletes it behind the scenes. */
+function bury(context: Pick<ContainerContext, 'layout' | 'log'>, folder: string): void {
+  const merged = join(folder, 'merged');
   if (!existsSync(folder)) return;
-  const left = context.mounts.list(folder);
-  if (left.length > 0) throw new EngineError('internal', `${left.at(-1)?.target ?? folder} is still mounted`);
+  // Deleting through a mount that is left would delete what it shows.
+  if (isMounted(merged, folder)) throw new EngineError('internal', `${merged} is still mounted`);
   const graves = graveFolder(context);
   mkdirSync(graves, { recursive: true, mode: 0o700 });
   const grave = join(graves, `${folder.slice(folder.lastIndexOf('/') + 1)}-${process.hrtime.bigint()}`);
@@ -53,4 +54,9 @@ export function bury(context: Pick<ContainerContext, 'layout' | 'log' | 'mounts'
     throw error;
   }
   rm(grave, { recursive: true, force: true }).catch((error: unknown) => context.log.error('a removed container left files', { folder: grave, error }));
+}
+
+function isMounted(path: string, parent: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat !== undefined && stat.dev !== statSync(parent).dev;
 }

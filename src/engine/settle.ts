@@ -1,6 +1,6 @@
 import { rfc3339Nano } from '#base/clock.ts';
 import type { ExitStatus } from '#host/runtime.ts';
-import { removeBundle } from './bundle.ts';
+import { discardBundle } from './bundle.ts';
 import type { ContainerRecord } from './container-record.ts';
 import { hasProcess } from './container-state.ts';
 import { emitContainer, type ContainerContext } from './context.ts';
@@ -49,7 +49,7 @@ export async function settleExit(
 
 /** Removes network, mounts, cgroup and bundle of a run. Idempotent; failures are logged and left to the next start. */
 export async function cleanUp(context: ContainerContext, record: ContainerRecord): Promise<void> {
-  const { networks, volumes, rootfs, mounts, layout, log } = context;
+  const { networks, volumes, rootfs, log } = context;
   const { id } = record;
   const attempt = async (what: string, task: () => Promise<unknown>): Promise<void> => {
     try {
@@ -66,7 +66,7 @@ export async function cleanUp(context: ContainerContext, record: ContainerRecord
       if (record.mounts.some(({ type }) => type === 'volume')) await attempt('unmounting volumes', () => volumes.deactivate(id));
     }),
   ]);
-  removeBundle(mounts, layout.bundle(id));
+  discardBundle(context, record);
 }
 
 async function within<T>(task: Promise<T>, milliseconds: number, what: string): Promise<T> {

@@ -198,7 +198,8 @@ function failed(context: ContainerContext, record: ContainerRecord, error: unkno
       ...(record.life.status === 'restarting' ? { life: { status: 'exited' as const } } : {}),
     });
   }
-  waits.exited(record.id, { StatusCode: exitCode, Error: { Message: messageOf(error) } });
+  // Who waits for the end of a run that never began goes on waiting, unless it was a restart: that run is over for good.
+  if (record.life.status === 'restarting') waits.exited(record.id, { StatusCode: exitCode, Error: { Message: messageOf(error) } });
   context.log.warn('a container did not start', { container: record.id, error });
   return error instanceof EngineError ? error : new EngineError(codeOf(error), messageOf(error), { cause: error });
 }
