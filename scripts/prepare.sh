@@ -65,12 +65,13 @@ node_of() {
 
 install_modules() {
   [ -f "$1/node_modules/.package-lock.json" ] && [ ! "$1/package-lock.json" -nt "$1/node_modules/.package-lock.json" ] && return 0
+  cmp -s "$1/package-lock.json" "$1/node_modules/.installed-lock.json" && return 0
   command -v npm >/dev/null 2>&1 || { say "npm is needed once, to fetch the modules; on Debian: apt-get install npm"; return 1; }
   say 'fetches its modules (npm ci)'
   # Only Node and esbuild come as programs, and both come inside packages: no install script needs to run.
   (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >.npm-ci.log 2>&1) || { head -n 20 "$1/.npm-ci.log" >&2; say "npm ci failed; all it said is in $1/.npm-ci.log"; return 1; }
   rm -f "$1/.npm-ci.log"
-  touch "$1/node_modules/.package-lock.json"
+  cp "$1/package-lock.json" "$1/node_modules/.installed-lock.json"
 }
 
 prepare_checkout() {
