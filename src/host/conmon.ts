@@ -10,7 +10,7 @@ import { execDirectly } from './direct-exec.ts';
 import { monitorFiles, readBundleConfig, readPid, readRuntimeLog, refusal } from './monitor-files.ts';
 import { minimalEnvironment, processes } from './process.ts';
 import type { AttachConnection, ExitStatus, Monitor, MonitoredProcess, MonitorOptions } from './runtime.ts';
-import { pipe, reap, spawnProgram } from './spawn.ts';
+import { pipe, reap, startProgram } from './spawn.ts';
 
 export interface ConmonOptions {
   /** conmon's own path. */
@@ -49,6 +49,7 @@ export function createConmon(options: ConmonOptions): Monitor {
       control(bundle, `1 ${clampCells(size.height)} ${clampCells(size.width)}\n`);
     },
     reopenLog,
+    settle,
     watchExits: (exitDir, onExit) => watchExitFiles(exitDir, (id, status) => onExit(id, withOom(id, status))),
     readExit: (exitDir, id) => {
       const status = readExitFile(exitDir, id);
@@ -75,7 +76,6 @@ function commandLine(request: MonitorOptions, exitDir: string, waits: boolean): 
     '-p', exec?.pidFile ?? monitorFiles.pid(bundle),
     '-P', monitorFiles.monitorPid(bundle),
     '--exit-dir', exitDir,
-    '--persist-dir', bundle,
     '--full-attach',
     '--no-sync-log',
     '--log-level', 'error',
@@ -129,7 +129,7 @@ async function launch(
   try {
     // conmon waits for a first byte before it forks; it is there already.
     writeSync(start.write, '\0');
-    child = await spawnProgram({
+    child = await startProgram({
       path,
       args: commandLine(request, exitDir, attached !== undefined),
       cwd: bundle,
@@ -239,6 +239,14 @@ export function killMonitor(bundle: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** conmon needs some milliseconds from the end of the process to its own; it may be blocked by a client that does not read. */
+async function settle(bundle: string): Promise<void> {
+  const pid = readPid(monitorFiles.monitorPid(bundle));
+  if (pid === undefined) return;
+  for (let waited = 0; waited < 2000 && isMonitorOf(pid, bundle); waited += 2) await new Promise((resolve) => setTimeout(resolve, 2));
+  killMonitor(bundle);
 }
 
 /**

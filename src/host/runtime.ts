@@ -71,6 +71,11 @@ export interface Monitor {
   resize(bundle: string, size: { height: number; width: number }): Promise<void>;
   /** After the log file was renamed: makes conmon open a new one. Resolves when the new file exists. */
   reopenLog(bundle: string, path: string): Promise<void>;
+  /**
+   * After the process was killed: resolves when its monitor is gone and writes no exit file any more; after two seconds it
+   * is killed. Before the bundle is removed and the exit forgotten.
+   */
+  settle(bundle: string): Promise<void>;
   /** Calls back for every exit file that appears; exits from before the call are delivered too. */
   watchExits(exitDir: string, onExit: (id: string, status: ExitStatus) => void): Disposable;
   /** The exit file's content, or undefined. */

@@ -123,7 +123,7 @@ describe('a container', () => {
   });
 
   it('has a terminal that can be resized', async () => {
-    const options = rig.bundle({ args: ['sh', '-c', 'read line; stty size; echo "got $line"'], terminal: true }, { stdin: true });
+    const options = rig.bundle({ args: ['sh', '-c', 'read line; until stty size 2>/dev/null | grep " 101"; do sleep 0.01; done; echo "got $line"'], terminal: true }, { stdin: true });
     await rig.launch(options);
     const connection = await rig.monitor.attach(options.bundle);
     const output = collect(connection);
@@ -246,7 +246,7 @@ describe('exec', () => {
     await rig.launch(quick);
     assert.equal((await rig.exit(quick.id)).code, 1);
 
-    const onTerminal = rig.exec(container, { args: ['sh', '-c', 'read x; tty; stty size'], terminal: true }, { stdin: true });
+    const onTerminal = rig.exec(container, { args: ['sh', '-c', 'read x; tty; until stty size 2>/dev/null | grep " 70"; do sleep 0.01; done'], terminal: true }, { stdin: true });
     await rig.launch(onTerminal, async () => {
       connection = await rig.monitor.attach(onTerminal.bundle);
     });

@@ -161,6 +161,7 @@ export class RuntimeRig {
     await this.runtime.delete(options.id);
     assert.deepEqual(cgroupFolders(this.cgroups, this.cgroupPath(options.id)).filter((folder) => existsSync(folder)), [], 'cgroups left');
     assert.ok(!existsSync(join(this.layout.runtimeState, options.id)), 'runtime state left');
+    await this.monitor.settle(options.bundle);
     this.monitor.forgetExit(this.layout.exits, options.id);
     rmSync(options.bundle, { recursive: true });
   }
