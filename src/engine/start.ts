@@ -8,6 +8,7 @@ import type { RuntimeSpec } from '#spec/oci-runtime.ts';
 import { removeBundle } from './bundle.ts';
 import { emitContainer, type ContainerContext } from './context.ts';
 import type { ContainerRecord } from './container-record.ts';
+import type { ProcessFacts } from './container-state.ts';
 import { legacyLinks } from './links.ts';
 import { logPolicy } from './logs/log-config.ts';
 import { namespaceChoices, networkPlan, shmPlan, type NetworkPlan } from './namespaces.ts';
@@ -33,12 +34,12 @@ export async function startContainer(context: ContainerContext, id: ContainerId)
     const process = await make(context, record, undo);
     started = store.transaction(() => {
       const running = store.change(id, {
-        life: { status: 'running', process: { ...identify(context, process) } },
+        life: { status: 'running', process: identify(context, process) },
         starting: false,
         exitCode: 0,
         error: '',
         oomKilled: false,
-        startedAt: rfc3339Nano(context.clock.nowNanos()),
+        startedAt: process.startedAt,
         stoppedByUser: false,
         health: hasHealthcheck(record) ? { Status: 'starting', FailingStreak: 0, Log: [] } : undefined,
       });
@@ -66,7 +67,7 @@ function checkStartable({ life, id }: ContainerRecord): void {
   }
 }
 
-async function make(context: ContainerContext, record: ContainerRecord, undo: AsyncDisposableStack): Promise<MonitoredProcess> {
+async function make(context: ContainerContext, record: ContainerRecord, undo: AsyncDisposableStack): Promise<MonitoredProcess & { startedAt: string }> {
   const { layout, monitor, rootfs, attachments } = context;
   const { id, config, hostConfig } = record;
   const runtime = context.runtime(hostConfig.Runtime ?? undefined);
@@ -126,8 +127,10 @@ async function make(context: ContainerContext, record: ContainerRecord, undo: As
   });
   if (uncompiled !== undefined) context.filters.remember(uncompiled, join(layout.runtimeState, id));
   await attachments.connect(id, bundle);
+  // Before the program runs: a short one may have ended when the runtime answers.
+  const startedAt = rfc3339Nano(context.clock.nowNanos());
   await runtime.start(id);
-  return process;
+  return { ...process, startedAt };
 }
 
 /** Begins making the sandbox; what it made is undone even when something else fails first. */
@@ -174,7 +177,7 @@ export function cgroupPath(context: Pick<ContainerContext, 'defaults' | 'cgroupP
   return join('/', hostConfig.CgroupParent || context.defaults.cgroupParent || context.cgroupParent, id);
 }
 
-function identify({ processes }: ContainerContext, { pid, monitorPid }: MonitoredProcess) {
+function identify({ processes }: ContainerContext, { pid, monitorPid }: MonitoredProcess): ProcessFacts {
   // A program that ended already has no start time any more; its exit is on the way.
   return { pid, startTime: processes.startTime(pid) ?? 0, monitorPid, monitorStartTime: processes.startTime(monitorPid) ?? 0 };
 }
