@@ -10,7 +10,7 @@ import { execDirectly } from './direct-exec.ts';
 import { monitorFiles, readBundleConfig, readPid, readRuntimeLog, refusal } from './monitor-files.ts';
 import { minimalEnvironment, processes } from './process.ts';
 import type { AttachConnection, ExitStatus, Monitor, MonitoredProcess, MonitorOptions } from './runtime.ts';
-import { pipe, reap, startProgram } from './spawn.ts';
+import { pipe, reap, spawnProgram } from './spawn.ts';
 
 export interface ConmonOptions {
   /** conmon's own path. */
@@ -129,7 +129,7 @@ async function launch(
   try {
     // conmon waits for a first byte before it forks; it is there already.
     writeSync(start.write, '\0');
-    child = await startProgram({
+    child = await spawnProgram({
       path,
       args: commandLine(request, exitDir, attached !== undefined),
       cwd: bundle,

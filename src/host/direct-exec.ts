@@ -7,7 +7,7 @@ import { minimalEnvironment } from './process.ts';
 import { monitorFiles, readPid, readRuntimeLog, refusal } from './monitor-files.ts';
 import { OutputQueue } from './output-queue.ts';
 import type { AttachConnection, MonitoredProcess, MonitorOptions } from './runtime.ts';
-import { pipe, reap, startProgram } from './spawn.ts';
+import { pipe, reap, spawnProgram } from './spawn.ts';
 
 export type ExecOptions = MonitorOptions & { exec: NonNullable<MonitorOptions['exec']> };
 
@@ -24,7 +24,7 @@ export async function execDirectly(request: ExecOptions, deadline: number): Prom
   const [stdout, stderr, life] = [pipe(), pipe(), pipe()];
   let child: number;
   try {
-    child = await startProgram({
+    child = await spawnProgram({
       path: request.runtime,
       args: [
         `--root=${request.runtimeState}`,

@@ -1,7 +1,7 @@
 /**
  * Starting programs without forking the engine: posix_spawn shares the address space until exec. It takes 0.5 ms on a
- * quiet machine, but waits until the child was scheduled, hence the variant on a thread of Node's pool; child_process.spawn
- * takes 3 ms of the event loop in a process of 100 MB. The caller reaps (`reap`), Node does not.
+ * quiet machine but waits until the child was scheduled, hence on a thread of Node's pool; child_process.spawn takes 3 ms of
+ * the event loop in a process of 100 MB. The caller reaps (`reap`), Node does not.
  */
 import { constants } from 'node:fs';
 import { bind, check, errnoError, nativeInterface } from './libc.ts';
@@ -16,7 +16,6 @@ const c = {
   waitpid: bind('int waitpid(int pid, _Out_ int *status, int options)'),
   sigfillset: bind('int sigfillset(void *set)'),
   sigemptyset: bind('int sigemptyset(void *set)'),
-  spawn: bind('int posix_spawn(void *pid, const char *path, void *actions, void *attributes, const char **argv, const char **envp)'),
   actionsInit: bind('int posix_spawn_file_actions_init(void *actions)'),
   actionsDestroy: bind('int posix_spawn_file_actions_destroy(void *actions)'),
   addDup2: bind('int posix_spawn_file_actions_adddup2(void *actions, int fd, int newfd)'),
@@ -58,15 +57,9 @@ export interface SpawnOptions {
  * Starts a program in a session of its own with default signal handling; resolves to its pid. Rejects with the errno of
  * what could not be executed.
  */
-export async function startProgram(options: SpawnOptions): Promise<number> {
+export async function spawnProgram(options: SpawnOptions): Promise<number> {
   using call = new PreparedSpawn(options);
   return call.finish(await spawnOnThread(call.pid, call.path, call.actions, call.attributes, call.argv, call.envp));
-}
-
-/** The same at once, on the calling thread. */
-export function spawnProgram(options: SpawnOptions): number {
-  using call = new PreparedSpawn(options);
-  return call.finish(Number(c.spawn(call.pid, call.path, call.actions, call.attributes, call.argv, call.envp)));
 }
 
 /** posix_spawn's arguments. */
