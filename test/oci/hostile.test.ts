@@ -105,6 +105,8 @@ describe('hostile images and requests', { skip }, () => {
     for (const destination of ['/proc/self/attr', '/proc/sys/kernel', '/p/sys', '/q/kernel']) {
       assert.throws(() => box.run('true', into(destination)), /cannot be mounted because it is inside \/proc/, destination);
     }
+    for (const destination of ['/proc', '/p']) assert.throws(() => box.run('true', into(destination)), /cannot be mounted because it is not of type proc/);
+    assert.equal(box.run('ls -d /proc/self/ns', { ...into('/proc', '/proc'), namespaces: { pid: { kind: 'host' } } }).stdout, '/proc/self/ns\n');
     assert.equal(box.run('cat /proc/meminfo', into('/proc/meminfo', join(source, 'meminfo'))).stdout, 'MemTotal: 1 kB\n');
     assert.equal(box.run('ls /procs', into('/procs')).stdout, 'meminfo\n');
   });

@@ -1,8 +1,10 @@
-import { constants, mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { constants, mkdirSync, readFileSync, realpathSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { invalid, isErrno } from '#base/errors.ts';
 import { close, open, openat2, O, RESOLVE } from '#host/kernel.ts';
 import { kernelMounts } from '#host/mount.ts';
 import type { PlannedMount } from './input.ts';
+
+const PROC_SUPER_MAGIC = 0x9fa0;
 
 /**
  * The host path to bind for a mount. Makes a missing source when the mount says so. A volume's subpath is resolved inside
@@ -16,6 +18,13 @@ export function mountSource(mount: PlannedMount, scratch: string, held: Disposab
   ensureBindSource(mount);
   checkPropagation(mount);
   return mount.source;
+}
+
+/** Only another proc may take the place of /proc: the runtime writes to what it finds there. */
+export function requireProc(mount: PlannedMount): void {
+  if (mount.type !== 'bind' || statfsSync(mount.source).type !== PROC_SUPER_MAGIC) {
+    throw invalid(`"${mount.destination}" cannot be mounted because it is not of type proc`);
+  }
 }
 
 function ensureBindSource(mount: PlannedMount): void {

@@ -5,7 +5,7 @@ import { compileSpec } from './compile.ts';
 import { requestedDevices } from './device-requests.ts';
 import type { PlannedMount, SpecInput } from './input.ts';
 import { leadOf } from './lead.ts';
-import { mountSource } from './mount-source.ts';
+import { mountSource, requireProc } from './mount-source.ts';
 import { rootFiles } from './root-files.ts';
 import { checkProcDestination } from './spec-mounts.ts';
 import type { ResolvedUser } from './users.ts';
@@ -25,7 +25,11 @@ export interface PreparedSpec {
 export function prepareSpec(input: SpecInput): PreparedSpec {
   const sources = new DisposableStack();
   try {
-    for (const { destination } of input.mounts) checkProcDestination(leadOf(input.rootfs, destination));
+    for (const mount of input.mounts) {
+      const lead = leadOf(input.rootfs, mount.destination);
+      checkProcDestination(lead);
+      if (lead === '/proc') requireProc(mount);
+    }
     const { spec, user } = compileSpec(input, {
       files: rootFiles(input.rootfs),
       mountSource: (mount: PlannedMount) => mountSource(mount, join(input.bundle, `subpath-${input.mounts.indexOf(mount)}`), sources),

@@ -56,10 +56,13 @@ function mqueueMount(input: SpecInput): SpecMount[] {
     : [{ destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options }];
 }
 
-function shmMount({ hostConfig, shmSource }: SpecInput): SpecMount[] {
+function shmMount({ hostConfig, shmSource, namespaces }: SpecInput): SpecMount[] {
   const options = ['nosuid', 'noexec', 'nodev'];
   if (hostConfig.IpcMode === 'none') return [];
-  if (shmSource !== undefined) return [{ destination: '/dev/shm', type: 'bind', source: shmSource, options: ['rbind', 'rprivate', ...options] }];
+  if (shmSource !== undefined) {
+    const flags = namespaces.ipc.kind === 'host' ? [] : options;
+    return [{ destination: '/dev/shm', type: 'bind', source: shmSource, options: ['rbind', 'rprivate', ...flags] }];
+  }
   const size = hostConfig.ShmSize || DEFAULT_SHM_SIZE;
   return [{ destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: [...options, 'mode=1777', `size=${size}`] }];
 }
@@ -104,7 +107,7 @@ const replaceable = new Set([
   '/proc/net/dev', '/proc/sys/kernel/ns_last_pid', '/proc/sys/crypto/fips_enabled',
 ]);
 
-/** Also for the place a destination leads to once links inside the root are followed. */
+/** `destination` is also the place it leads to once links inside the root are followed. */
 export function checkProcDestination(destination: string): void {
   if (destination.startsWith('/proc/') && !replaceable.has(destination)) {
     throw invalid(`"${destination}" cannot be mounted because it is inside /proc`);
