@@ -1,5 +1,5 @@
 /** Where cgroups are mounted and what the kernel offers there; v1, v2 and both at once ("hybrid"). */
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '#base/errors.ts';
 import { MS, mount } from './kernel.ts';
@@ -103,6 +103,16 @@ function mountOptions(mountPoint: string): { mount: string[]; super: string[] } 
 
 function words(text: string | undefined): string[] {
   return text?.split(/\s+/).filter((word) => word !== '') ?? [];
+}
+
+/**
+ * Why crun cannot work on this host, in a sentence, or undefined when it can: it refuses v1 hierarchies while v2 still has
+ * controllers. `prepareCgroups` mends that where it may; otherwise runc serves.
+ */
+export function crunObstacle({ version, unified }: CgroupHierarchies): string | undefined {
+  if (version === 2 || unified === undefined) return undefined;
+  const left = words(readText(join(unified, 'cgroup.controllers')));
+  return left.length === 0 ? undefined : `crun refuses cgroups in hybrid mode: ${left.join(', ')} not mounted as version 1`;
 }
 
 /** What /info says about limits. */
@@ -259,18 +269,6 @@ export function oomKills(hierarchies: CgroupHierarchies, path: string): number {
   if (folder === undefined) return 0;
   const text = readText(join(folder, hierarchies.version === 2 ? 'memory.events' : 'memory.oom_control')) ?? '';
   return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0);
-}
-
-/** True when this process may make cgroups below `path`. */
-export function canManage(hierarchies: CgroupHierarchies, path: string): boolean {
-  return cgroupFolders(hierarchies, path).every((folder) => {
-    try {
-      accessSync(existsSync(folder) ? folder : join(folder, '..'), constants.W_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
 }
 
 /** A file's text, or undefined when the file (or its cgroup) is gone. */

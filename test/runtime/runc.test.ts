@@ -1,21 +1,15 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { EngineError } from '../../src/base/errors.ts';
-import { findProgram, findRuntimes } from '../../src/host/runtime-programs.ts';
 import { gone, RuntimeRig } from './rig.ts';
 
-describe('runc in crun’s place', { skip: findProgram('runc') === undefined ? 'runc is not installed' : false }, () => {
+describe('runc in crun’s place', { skip: !existsSync('/usr/sbin/runc') ? 'runc is not installed' : false }, () => {
   let rig: RuntimeRig;
   before(() => {
     rig = new RuntimeRig('runc');
   });
   after(() => rig[Symbol.asyncDispose]());
-
-  it('is found beside crun', async () => {
-    const found = await findRuntimes(['runc', 'no-such-runtime']);
-    assert.deepEqual(found.map(({ name }) => name), ['runc']);
-    assert.match(found[0]?.version ?? '', /^\d+\.\d+/);
-  });
 
   it('runs, is signalled, paused and removed', async () => {
     const options = rig.bundle({ args: ['sh', '-c', 'echo hi; exec sleep 100'] });
