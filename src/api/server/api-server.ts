@@ -97,7 +97,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       const request = new ApiRequest({ message, version: target.version, params: match.params, query: target.query, onGone });
       return await match.route.handle(request);
     } catch (error) {
-      report(error, message);
+      if (!message.destroyed || message.complete) report(error, message);
       return refusalReply(refusalOf(error));
     }
   };
@@ -119,8 +119,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       });
     });
     if (response.destroyed) {
-      if (reply.kind === 'session' || reply.kind === 'websocket') reply.session.close();
-      else if (reply.kind === 'stream') await reply.body[Symbol.asyncIterator]().return?.();
+      await release(reply);
       return;
     }
     if (reply.kind === 'stream') {
@@ -172,7 +171,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       }
       await serveWebSocket(reply.session, wire, head, reply.binary);
     } else if (reply.kind === 'stream') {
-      await reply.body[Symbol.asyncIterator]().return?.();
+      await release(reply);
       wire.destroy();
     } else {
       writeRaw(wire, reply, common);
@@ -193,6 +192,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       },
     },
     (message, response) => {
+      response.on('error', () => {});
       answer(message, response).catch((error: unknown) => {
         log.error('an answer could not be sent', { error });
         response.destroy();
@@ -249,6 +249,18 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       http.emit('close');
     },
   };
+}
+
+/** Lets go of what an answer holds when nobody is left to read it. */
+async function release(reply: Reply): Promise<void> {
+  if (reply.kind === 'session' || reply.kind === 'websocket') reply.session.close();
+  if (reply.kind !== 'stream') return;
+  try {
+    // A generator that was never started would not clean up.
+    for await (const _ of reply.body) break;
+  } catch {
+    // Whatever failed, there is nobody to tell.
+  }
 }
 
 /** A whole answer on a connection that HTTP has let go of. */

@@ -190,6 +190,7 @@ async function wait(containers: ContainerService, request: ApiRequest): Promise<
   const condition = conditions.find((known) => known === (asked ?? 'not-running'));
   if (condition === undefined) throw invalid(`invalid condition: ${JSON.stringify(asked)}`);
   const { done } = await containers.wait(request.param('name'), condition, request.signal);
+  done.catch(() => {});
   // Before 1.30 the head came with the outcome.
   if (request.before('1.30')) return json(await done);
   return jsonLines(single(done), {

@@ -369,6 +369,7 @@ test('system: version, info, df, events with their times', async () => {
         return { layersSize: 3, images: [], containers: [], volumes: [] };
       },
       events: async function* (options) {
+        if (options.filters.has('foo')) throw invalid("invalid filter 'foo'");
         seen.push(options);
         yield { Type: 'network', Action: 'create', timeNano: 1795487530446428761n };
       },
@@ -381,6 +382,7 @@ test('system: version, info, df, events with their times', async () => {
     { Type: 'network', Action: 'create', timeNano: 1795487530446428761n },
   ]);
   assert.deepEqual(seen, [['image'], { since: 1_000_000_000n, until: 2_500_000_000n, filters: new Map([['type', ['network']]]) }]);
+  assert.equal((await ask(served, 'GET', '/events?filters=%7B%22foo%22%3A%5B%22a%22%5D%7D')).status, 400);
   assert.match((await ask(served, 'GET', '/events?since=10&until=5')).text, /cannot be after/);
   assert.match((await ask(served, 'GET', '/events?since=abc')).text, /invalid time/);
   assert.match((await ask(served, 'GET', '/system/df?type=foo')).text, /unknown object type: foo/);

@@ -62,18 +62,42 @@ async function* stringify(values: AsyncIterable<unknown>, end: string): AsyncGen
 }
 
 /**
+ * For streams whose head must not wait for the first item: lets the source check what it was asked for, so that a refusal
+ * is answered with a status of its own.
+ */
+export async function checked<T>(source: AsyncIterable<T>): Promise<AsyncIterable<T>> {
+  const iterator = source[Symbol.asyncIterator]();
+  const first = iterator.next();
+  await Promise.race([first, new Promise((resolve) => setImmediate(resolve))]);
+  return resumed(iterator, first);
+}
+
+/**
  * Waits for the first item, so that a failure before it is answered with a status of its own instead of a broken stream.
  */
 async function begun<T>(source: AsyncIterable<T>): Promise<AsyncIterable<T>> {
   const iterator = source[Symbol.asyncIterator]();
-  const first = await iterator.next();
-  return (async function* () {
-    try {
-      if (first.done === true) return;
-      yield first.value;
-      for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;
-    } finally {
+  const first = iterator.next();
+  await first;
+  return resumed(iterator, first);
+}
+
+function resumed<T>(iterator: AsyncIterator<T>, first: Promise<IteratorResult<T>>): AsyncIterableIterator<T> {
+  let waiting: Promise<IteratorResult<T>> | undefined = first;
+  // The client may be gone before anybody looks at it.
+  first.catch(() => {});
+  return {
+    next: () => {
+      const next = waiting ?? iterator.next();
+      waiting = undefined;
+      return next;
+    },
+    return: async () => {
       await iterator.return?.();
-    }
-  })();
+      return { done: true, value: undefined };
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
 }

@@ -7,6 +7,7 @@ import type { Route } from '../router.ts';
 import { renderDiskUsage } from '../versions/disk-usage.ts';
 import { renderEvents } from '../versions/event.ts';
 import { adaptInfo } from '../versions/info.ts';
+import { checked } from './streams.ts';
 
 const PING_HEADERS = {
   'Builder-Version': '2',
@@ -53,7 +54,7 @@ function usageType(text: string): (typeof usageTypes)[number] {
   return found;
 }
 
-function events(system: SystemService, request: ApiRequest): Reply {
+async function events(system: SystemService, request: ApiRequest): Promise<Reply> {
   const { query } = request;
   const now = Date.now();
   const time = (name: string): bigint | undefined => {
@@ -67,10 +68,6 @@ function events(system: SystemService, request: ApiRequest): Reply {
   }
   const accept = request.headers.accept ?? '';
   const contentType = ['application/jsonl', 'application/x-ndjson', 'application/json-seq'].find((type) => accept.includes(type)) ?? 'application/json';
-  return {
-    kind: 'stream',
-    status: 200,
-    contentType,
-    body: renderEvents(system.events({ since, until, filters: query.filters }, request.signal), request.version, contentType),
-  };
+  const found = await checked(system.events({ since, until, filters: query.filters }, request.signal));
+  return { kind: 'stream', status: 200, contentType, body: renderEvents(found, request.version, contentType) };
 }

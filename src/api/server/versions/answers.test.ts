@@ -20,15 +20,19 @@ const container: ContainerInspectResponse = {
 };
 
 test('inspect: the bridge address stands at the top until 1.51, aliases hold the short id until 1.44', () => {
-  assert.equal(adaptContainer(container, '1.52'), container);
-  const old = adaptContainer(container, '1.51') as { NetworkSettings: Record<string, unknown>; Config: Record<string, unknown> };
+  assert.equal('IPAddress' in (adaptContainer(container, '1.52').NetworkSettings ?? {}), false);
+  const old = adaptContainer(container, '1.51') as { NetworkSettings: Record<string, unknown> };
   assert.equal(old.NetworkSettings['IPAddress'], '172.30.0.2');
   assert.equal(old.NetworkSettings['MacAddress'], '02:42');
-  assert.equal(old.Config['MacAddress'], '02:42');
   assert.deepEqual(adaptContainer(container, '1.45').NetworkSettings?.Networks?.['own']?.Aliases, ['x']);
   assert.deepEqual(adaptContainer(container, '1.44').NetworkSettings?.Networks?.['own']?.Aliases, ['x', 'a'.repeat(12), 'h']);
   assert.equal(adaptContainer(container, '1.47').ImageManifestDescriptor, undefined);
   assert.deepEqual(container.NetworkSettings?.Networks?.['own']?.Aliases, ['x'], 'the given object is left alone');
+});
+
+test('inspect: an endpoint has every field, absent ones as null', () => {
+  const endpoint = adaptContainer(container, '1.55').NetworkSettings?.Networks?.['bridge'] as Record<string, unknown>;
+  assert.deepEqual([endpoint['Links'], endpoint['IPAMConfig'], endpoint['IPAddress']], [null, null, '172.30.0.2']);
 });
 
 test('inspect of a container without the bridge has empty top-level addresses', () => {

@@ -4,19 +4,15 @@ import { versionBelow } from '../../version.ts';
 
 /** GET /containers/{id}/json as a client of this version knows it. */
 export function adaptContainer(container: ContainerInspectResponse, version: string): ContainerInspectResponse {
-  if (!versionBelow(version, '1.52')) return container;
-  const adapted = { ...container };
+  const adapted = withWholeEndpoints(container);
+  if (!versionBelow(version, '1.52')) return adapted;
   if (versionBelow(version, '1.48')) delete adapted.ImageManifestDescriptor;
-  const { NetworkSettings: settings } = container;
+  const { NetworkSettings: settings } = adapted;
   if (settings !== undefined) {
     const networks = settings.Networks ?? {};
     const legacy = { ...settings, ...topLevelAddress(networks['bridge']) };
     if (versionBelow(version, '1.45')) legacy.Networks = withShortIdAliases(networks, container);
     adapted.NetworkSettings = legacy;
-    const mac = mainEndpoint(networks, container.HostConfig?.NetworkMode)?.MacAddress;
-    if (mac !== undefined && mac !== '' && container.Config !== undefined) {
-      adapted.Config = { ...container.Config, MacAddress: mac } as NonNullable<ContainerInspectResponse['Config']>;
-    }
   }
   if (container.GraphDriver == null && container.Storage?.RootFS?.Snapshot?.Name !== undefined) {
     adapted.GraphDriver = { Name: container.Storage.RootFS.Snapshot.Name, Data: {} };
@@ -59,9 +55,17 @@ function topLevelAddress(bridge: EndpointSettings | undefined): Record<string, u
   };
 }
 
-function mainEndpoint(networks: Record<string, EndpointSettings>, mode: string | undefined): EndpointSettings | undefined {
-  return networks[mode === undefined || mode === 'default' ? 'bridge' : mode];
+/** Go prints what an endpoint does not have as null; clients written for that look at the fields without asking. */
+function withWholeEndpoints(container: ContainerInspectResponse): ContainerInspectResponse {
+  const { NetworkSettings: settings } = container;
+  if (settings?.Networks === undefined) return { ...container };
+  const whole = Object.fromEntries(
+    Object.entries(settings.Networks).map(([name, endpoint]) => [name, { ...ABSENT_IN_ENDPOINT, ...endpoint } as EndpointSettings]),
+  );
+  return { ...container, NetworkSettings: { ...settings, Networks: whole } };
 }
+
+const ABSENT_IN_ENDPOINT = { IPAMConfig: null, Links: null, Aliases: null, DriverOpts: null, DNSNames: null };
 
 /** Until 1.44 the names by which others find a container were listed with its aliases. */
 function withShortIdAliases(networks: Record<string, EndpointSettings>, container: ContainerInspectResponse): Record<string, EndpointSettings> {
