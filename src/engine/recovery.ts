@@ -149,6 +149,7 @@ async function rollBack(context: ContainerContext, record: ContainerRecord): Pro
   try {
     killMonitor(layout.bundle(id));
     await context.runtime(record.hostConfig.Runtime ?? undefined).delete(id);
+    await monitor.settle(layout.bundle(id));
     monitor.forgetExit(layout.exits, id);
     await networks.down(id);
     rootfs.release(id);

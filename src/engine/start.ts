@@ -123,6 +123,7 @@ async function make(context: ContainerContext, record: ContainerRecord, undo: As
   });
   undo.defer(async () => {
     await runtime.delete(id);
+    await monitor.settle(bundle);
     monitor.forgetExit(layout.exits, id);
   });
   if (uncompiled !== undefined) context.filters.remember(uncompiled, join(layout.runtimeState, id));
@@ -163,8 +164,7 @@ function fileFolder({ layout }: ContainerContext, network: NetworkPlan, own: str
 function writeNetworkFiles(context: ContainerContext, record: ContainerRecord, network: NetworkPlan, sandbox: Sandbox | undefined, spec: RuntimeSpec): void {
   if (network.kind === 'container') return;
   const folder = context.layout.container(record.id);
-  const { Hostname: host = '', Domainname: domain = '' } = record.config;
-  writeFileSync(join(folder, 'hostname'), `${host}${domain === '' ? '' : `.${domain}`}\n`);
+  writeFileSync(join(folder, 'hostname'), `${record.config.Hostname ?? ''}\n`);
   const files = sandbox ?? context.networks.hostFiles(fileRequest(record, legacyLinks(context, record)), network.kind === 'host' ? 'host' : 'none');
   writeFileSync(join(folder, 'hosts'), files.hosts);
   writeFileSync(join(folder, 'resolv.conf'), files.resolvConf);
