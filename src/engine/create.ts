@@ -83,7 +83,8 @@ function withIds({ store }: ContainerContext, hostConfig: HostConfig): HostConfi
       return `container:${modeTarget(store, mode).id}`;
     } catch (error) {
       if (codeOf(error) !== 'not_found' && !isErrno(error)) throw error;
-      throw invalid(`invalid container mode: ${mode}: No such container: ${mode.slice('container:'.length)}`, { cause: error });
+      // Not not_found: clients take a 404 from create for a missing image.
+      throw invalid(`No such container: ${mode.slice('container:'.length)}`, { cause: error });
     }
   };
   return {

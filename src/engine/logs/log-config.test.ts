@@ -22,7 +22,7 @@ describe('log options', () => {
     const check = (type: string, options: Record<string, string>): (() => void) => () => checkLogConfig({ type, options });
     assert.throws(check('json-file', { x: 'y' }), /^EngineError: unknown log opt 'x' for json-file log driver$/);
     assert.throws(check('local', { x: 'y' }), /unknown log opt 'x' for log driver local/);
-    assert.throws(check('nope', {}), /no log driver named 'nope' is registered/);
+    assert.throws(check('nope', {}), /error looking up logging plugin nope/);
     assert.throws(check('json-file', { mode: 'foo' }), /logger: logging mode not supported: foo/);
     assert.throws(check('json-file', { 'max-buffer-size': '4m' }), /only supported with 'mode=non-blocking'/);
     assert.throws(check('json-file', { mode: 'non-blocking', 'max-buffer-size': '4q' }), /invalid size: '4q'/);

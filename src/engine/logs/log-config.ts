@@ -66,7 +66,8 @@ export function checkLogConfig(config: LogConfigRequest): void {
 function driverOf(type: string): LogDriver {
   if (type === '') return 'json-file';
   if (Object.hasOwn(known, type)) return type as LogDriver;
-  throw new EngineError('not_found', `logger: no log driver named '${type}' is registered`);
+  // Not not_found: clients take a 404 from create for a missing image.
+  throw invalid(`error looking up logging plugin ${type}: plugin "${type}" not found`);
 }
 
 /**
