@@ -29,7 +29,7 @@ import { System } from '#engine/system.ts';
 import { Volumes } from '#engine/volumes.ts';
 import { volumeMigrations, VolumeStore } from '#engine/volume-store.ts';
 import { Watchdog } from '#engine/watchdog.ts';
-import { cgroupFacts, cgroupParent, detectCgroups, oomKills, prepareCgroups, type CgroupHierarchies } from '#host/cgroup.ts';
+import { cgroupFacts, cgroupParent, detectCgroups, oomKills, prepareCgroups, removeCgroup, type CgroupHierarchies } from '#host/cgroup.ts';
 import { createConmon } from '#host/conmon.ts';
 import { createCrun, readRuntimeStatus } from '#host/crun.ts';
 import { openDatabase } from '#host/database.ts';
@@ -67,7 +67,7 @@ export interface EngineServices {
   services: Services;
   /** Finishes or rolls back what was half done, applies restart policies, begins to watch. Once, before serving. */
   recover(): Promise<RecoveryReport>;
-  /** Ends this process's part; containers go on. */
+  /** Ends this process's part; containers go on. Where none runs, bridges, rules and cgroups of this engine go too. */
   close(): Promise<void>;
 }
 
@@ -183,7 +183,13 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
       resources.use(new LogRotator({ logs: () => rotatedLogs(context), reopen: (bundle, path) => monitor.reopenLog(bundle, path), log }));
       return report;
     },
-    close: () => resources.disposeAsync(),
+    async close() {
+      if (![...store.all()].some(({ life }) => hasProcess(life))) {
+        await network.removeAll().catch((error: unknown) => log.warn('networks were not all removed', { error }));
+        removeCgroup(cgroups, cgroupParent(layout.instance));
+      }
+      await resources.disposeAsync();
+    },
   };
 }
 
