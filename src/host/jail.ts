@@ -106,17 +106,30 @@ export function createJail(options: { threads?: number; idleMs?: number } = {}):
     let inputError: unknown;
     const feeding = input === undefined ? undefined : feed(input);
     async function feed(source: AsyncIterable<Uint8Array>): Promise<void> {
+      // Small chunks travel together: a message costs more than copying what it carries.
+      let piece = new Uint8Array(PIECE);
+      let filled = 0;
+      const flush = async (): Promise<void> => {
+        while (credits === 0 && !over && died === undefined) await new Promise<void>((resolve) => (creditWake = resolve));
+        if (over || died !== undefined) return;
+        credits--;
+        const data = filled === PIECE ? piece : piece.slice(0, filled);
+        post({ type: 'chunk', data }, [data.buffer]);
+        if (filled === PIECE) piece = new Uint8Array(PIECE);
+        filled = 0;
+      };
       try {
         for await (const chunk of source) {
-          while (credits === 0 && !over && died === undefined) await new Promise<void>((resolve) => (creditWake = resolve));
-          if (over || died !== undefined) return;
-          for (let start = 0; start < chunk.length; start += PIECE) {
-            // A copy of its own memory: it moves to the other thread, and Buffers share theirs.
-            const piece = new Uint8Array(chunk.subarray(start, start + PIECE));
-            credits--;
-            post({ type: 'chunk', data: piece }, [piece.buffer]);
+          for (let start = 0; start < chunk.length; ) {
+            const take = Math.min(PIECE - filled, chunk.length - start);
+            piece.set(chunk.subarray(start, start + take), filled);
+            filled += take;
+            start += take;
+            if (filled === PIECE) await flush();
           }
+          if (over || died !== undefined) return;
         }
+        if (filled > 0) await flush();
         post({ type: 'end' });
       } catch (error) {
         inputError = error;
@@ -180,7 +193,7 @@ export function createJail(options: { threads?: number; idleMs?: number } = {}):
   };
 }
 
-const PIECE = 1 << 20;
+const PIECE = 1 << 18;
 
 async function startWorker(all: Set<Worker>): Promise<Pooled> {
   // Whoever makes the process's thread pool shares its root with it: the pool must exist before a thread is jailed.

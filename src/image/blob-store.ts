@@ -19,6 +19,8 @@ export interface BlobStore {
   read(digest: Digest): AsyncIterable<Uint8Array>;
   /** A name for a new temporary file or folder on the same file system. */
   temporary(): string;
+  /** Brings a temporary file to the disk; `adopt` does so anyway. */
+  sync(file: string): Promise<void>;
   /** Takes over a complete file whose digest the caller computed while writing it; syncs it first. */
   adopt(file: string, digest: Digest): Promise<void>;
   remove(digest: Digest): Promise<void>;
@@ -40,6 +42,7 @@ export function createBlobStore(layout: Pick<Layout, 'blobs' | 'tmp'>): BlobStor
     },
     read: (digest) => createReadStream(path(digest), { highWaterMark: 1 << 18 }),
     temporary: () => join(layout.tmp, `image-${randomUUID()}`),
+    sync,
     async adopt(file, digest) {
       if (stats(digest) !== undefined) {
         rmSync(file);

@@ -29,8 +29,11 @@ export interface PendingLayer {
   unpacked: UnpackResult;
 }
 
-/** Where a layer's bytes come from. A file (on the store's file system) is linked into the store when `digest` is right. */
-export type LayerSource = { kind: 'file'; path: string; digest: Digest } | { kind: 'stream'; chunks: AsyncIterable<Uint8Array> };
+/**
+ * Where a layer's bytes come from. A file is one that we wrote ourselves (on the store's file system), with the digest and
+ * size found meanwhile; it is linked into the store.
+ */
+export type LayerSource = { kind: 'file'; path: string; digest: Digest; size: number } | { kind: 'stream'; chunks: AsyncIterable<Uint8Array> };
 
 /**
  * Unpacked layers: `layers/<chain id>/diff`, overlayfs lower folders, shared by all images that begin alike. A layer is
@@ -84,12 +87,15 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
     try {
       mkdirSync(join(target, 'diff'), { recursive: true, mode: 0o755 });
       const room = statfsSync(layout.layers);
+      // The disk takes the blob while its content unpacks.
+      const syncing = source.kind === 'file' ? link(source.path, blobFile).then(() => blobs.sync(blobFile)) : undefined;
+      syncing?.catch(() => {});
       const unpacked = await jail.run<'unpack'>(
         {
           kind: 'unpack',
           root: { kind: 'folder', path: join(target, 'diff') },
           folder: '/',
-          source: source.kind === 'stream' ? { kind: 'stream' } : { kind: 'file', path: source.path },
+          source: source.kind === 'stream' ? { kind: 'stream' } : { kind: 'file', path: source.path, known: { digest: source.digest, size: source.size } },
           whiteouts,
           noOverwriteDirNonDir: false,
           owner: undefined,
@@ -98,12 +104,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
         },
         source.kind === 'stream' ? source.chunks : undefined,
       );
-      if (source.kind === 'file') {
-        if (unpacked.digest !== source.digest) {
-          throw invalid(`a layer is damaged: its bytes have the digest ${unpacked.digest}, expected ${source.digest}`);
-        }
-        await link(source.path, blobFile);
-      }
+      await syncing;
       return { folder: target, blobFile, unpacked };
     } catch (error) {
       await removeAll(target, blobFile);

@@ -189,7 +189,7 @@ async function* loadOne(context: ImageContext, archive: Archive, candidate: Cand
   const chains = chainIds(diffIds);
   using _spared = context.layers.protect(chains);
   const fresh = chains.map((chain) => context.layers.get(chain) === undefined);
-  const layers = await context.layers.ensure(diffIds, candidate.layers.map(({ path, digest }) => ({ kind: 'file' as const, path, digest })));
+  const layers = await context.layers.ensure(diffIds, candidate.layers.map((layer) => ({ kind: 'file' as const, ...layer })));
   if (!quiet) {
     for (const [index, layer] of layers.entries()) {
       const size = candidate.layers[index]?.size ?? 0;

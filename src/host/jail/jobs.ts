@@ -7,7 +7,7 @@ import { adoptFolders, findChanges, measure } from './changes.ts';
 import { enter } from './enter.ts';
 import type { Job, JobResults, PackJob, SpoolJob, StatJob, UnpackJob, UnpackLimits } from './protocol.ts';
 import { look, resolvePath } from './resolve.ts';
-import { countedHash, inflated, readPieces, tap, writeAll } from './source.ts';
+import { countedHash, inflated, knownHash, readPieces, tap, writeAll } from './source.ts';
 import { Spool } from './spool.ts';
 import { fsPath } from './syscalls.ts';
 import { packTree } from './tree-reader.ts';
@@ -46,7 +46,7 @@ const { O_WRONLY, O_CREAT, O_EXCL, O_RDONLY } = constants;
 async function unpack(job: UnpackJob, streams: JobStreams): Promise<JobResults['unpack']> {
   const keep = job.keep === undefined ? undefined : openSync(job.keep, O_WRONLY | O_CREAT | O_EXCL, 0o600);
   const file = job.source.kind === 'file' ? openSync(job.source.path, O_RDONLY) : undefined;
-  const raw = countedHash();
+  const raw = job.source.kind === 'file' && job.source.known !== undefined ? knownHash(job.source.known) : countedHash();
   const plain = countedHash();
   const writer = new TreeWriter(job);
   try {

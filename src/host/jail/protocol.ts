@@ -20,8 +20,11 @@ export type JailRoot =
   | { kind: 'folder'; path: string }
   | { kind: 'container'; path: string; binds: JailBind[] };
 
-/** Bytes that go in: a file of the host (opened before the root is entered) or a stream from the caller. */
-export type ByteSource = { kind: 'file'; path: string } | { kind: 'stream' };
+/**
+ * Bytes that go in: a stream from the caller or a file of the host, opened before the root is entered. `known` is what
+ * was found when the file was written by ourselves: it is not hashed again.
+ */
+export type ByteSource = { kind: 'file'; path: string; known?: { digest: Digest; size: number } } | { kind: 'stream' };
 
 export interface UnpackJob {
   kind: 'unpack';

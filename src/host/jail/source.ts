@@ -30,6 +30,11 @@ export function countedHash(): CountedHash {
   };
 }
 
+/** In the place of a hash over bytes whose digest is known. */
+export function knownHash(tally: Tally): CountedHash {
+  return { add: () => {}, result: () => tally };
+}
+
 const PIECE = 1 << 20;
 
 /** A file of the host by descriptor, in pieces. Reads block this thread only. */
