@@ -49,14 +49,15 @@ async function runGroup(cli: Cli, group: Group, path: readonly string[], args: r
   const [next] = args;
   if (next !== undefined && !next.startsWith('-')) return dispatch(cli, group.children, path, args);
   const { groupHelp } = await import('./command/help.ts');
+  let asked = false;
   try {
-    parseFlags({}, args, { stopAtFirstArg: true });
+    asked = parseFlags({}, args, { stopAtFirstArg: true }).help;
   } catch (error) {
     if (!(error instanceof FlagError)) throw error;
     cli.err.line(`${error.message}\n\nUsage:  ${path.join(' ')} COMMAND\n\nRun '${path.join(' ')} --help' for more information`);
     return 125;
   }
-  cli.out.write(groupHelp(path, group));
+  (asked ? cli.out : cli.err).write(groupHelp(path, group));
   return 0;
 }
 
@@ -100,8 +101,8 @@ function arityFault(command: Command, path: readonly string[], count: number): {
   if (max === 0) return { text: `${name} accepts no arguments`, see: 'Run' };
   if (min === max) return { text: `${name} requires ${plural(min)}`, see: 'Run' };
   if (max === undefined) return { text: `${name} requires at least ${plural(min)}`, see: 'See' };
-  if (min === 0) return { text: `${name} requires at most ${plural(max)}`, see: 'See' };
-  return { text: `${name} requires at least ${min} and at most ${plural(max)}`, see: 'See' };
+  if (min === 0) return { text: `${name} requires at most ${plural(max)}`, see: 'Run' };
+  return { text: `${name} requires at least ${min} and at most ${plural(max)}`, see: 'Run' };
 }
 
 async function flagHint(message: string, command: Command): Promise<string> {
@@ -131,7 +132,7 @@ async function unknownCommand(cli: Cli, among: readonly Node[], path: readonly s
     [
       `${program}: unknown command: ${[...path, name].join(' ')}`,
       ...(close.length > 0 ? [`Did you mean this?\n${close.map((item) => `\t${item}`).join('\n')}`] : []),
-      ...(top ? [] : [`Usage:  ${path.join(' ')} COMMAND`]),
+      ...(top ? [] : [`Usage:  ${path.join(' ')}`]),
       `Run '${path.join(' ')} --help' for more information`,
     ].join('\n\n'),
   );

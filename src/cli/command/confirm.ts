@@ -2,10 +2,10 @@ import { readSync } from 'node:fs';
 import type { Cli } from './cli.ts';
 import { CliError } from './command.ts';
 
-/** Asks and reads one line; only `y` means yes. Anything else ends the command without an error text but with exit code 1. */
+/** Asks and reads one line; only `y` means yes. Anything else ends the command, as done. */
 export function confirmOrStop(cli: Cli, warning: string): void {
   cli.out.write(`${warning}\nAre you sure you want to continue? [y/N] `);
-  if (readLine().trim().toLowerCase() !== 'y') throw new CliError('operation canceled', 1);
+  if (readLine().trim().toLowerCase() !== 'y') throw new CliError('', 0);
 }
 
 function readLine(): string {

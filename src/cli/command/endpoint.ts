@@ -43,7 +43,11 @@ export async function resolveEndpoint(globals: GlobalFlags, folder: string, conf
   const context = currentContext(globals, process.env['DOCKER_CONTEXT'] || globals.context ? {} : config());
   if (context !== 'default') {
     const { readContextEndpoint } = await import('../context/store.ts');
-    return { ...readContextEndpoint(folder, context), own: false };
+    try {
+      return { ...readContextEndpoint(folder, context), own: false };
+    } catch (error) {
+      throw new CliError(`Failed to initialize: unable to resolve docker endpoint: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
   return { host: `unix://${ownSocket()}`, tls: undefined, own: true };
 }

@@ -1,4 +1,5 @@
 import type { Flag, FlagTable } from './flag.ts';
+import { parseBool } from './values.ts';
 
 export interface Parsed {
   values: Record<string, unknown>;
@@ -15,6 +16,14 @@ export class FlagError extends Error {
 }
 
 type AnyFlag = Flag<unknown>;
+
+function helpValue(text: string): boolean {
+  try {
+    return parseBool(text);
+  } catch (error) {
+    throw new FlagError(`invalid argument ${JSON.stringify(text)} for "--help" flag: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
 
 /**
  * Parses `argv` against `table` with pflag's rules: `--name value`, `--name=value`, `-nvalue`, `-n=value`, joined
@@ -45,7 +54,7 @@ export function parseFlags(table: FlagTable, argv: readonly string[], options: {
     if (name === '' || name.startsWith('-')) throw new FlagError(`bad flag syntax: --${word}`);
     const flag = Object.hasOwn(flags, name) ? flags[name] : undefined;
     if (!flag) {
-      if (name === 'help') parsed.help = true;
+      if (name === 'help') parsed.help = cut < 0 || helpValue(word.slice(cut + 1));
       else throw new FlagError(`unknown flag: --${name}`);
     } else if (cut >= 0) set(name, word.slice(cut + 1));
     else if (flag.alone !== undefined) set(name, flag.alone);

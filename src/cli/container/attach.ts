@@ -17,9 +17,9 @@ export const command = defineCommand({
     const client = await cli.client();
     const container = await client.containers.inspect(name);
     const state = container.State;
-    if (state?.Running !== true) throw new CliError('cannot attach to a stopped container, start it first');
-    if (state.Paused === true) throw new CliError('cannot attach to a paused container, unpause it first');
-    if (state.Restarting === true) throw new CliError('cannot attach to a restarting container, wait until it is running');
+    if (state?.Running !== true) throw new CliError('You cannot attach to a stopped container, start it first');
+    if (state.Paused === true) throw new CliError('You cannot attach to a paused container, unpause it first');
+    if (state.Restarting === true) throw new CliError('You cannot attach to a restarting container, wait until it is running');
     const id = container.Id ?? name;
     const tty = container.Config?.Tty === true;
     const input = !flags['no-stdin'] && container.Config?.OpenStdin === true;

@@ -14,15 +14,16 @@ export const command = defineCommand({
     const ports = NetworkSettings?.Ports ?? {};
     const address = (binding: PortBinding): string => hostPort(binding.HostIp ?? '', binding.HostPort ?? '');
     if (wanted === undefined) {
-      const lines = Object.entries(ports).flatMap(([port, bindings]) => (bindings ?? []).map((binding) => ({ port, text: `${port} -> ${address(binding)}` })));
-      lines.sort((a, b) => Number.parseInt(a.port, 10) - Number.parseInt(b.port, 10) || naturalOrder(a.text, b.text));
+      const lines = Object.entries(ports).flatMap(([port, bindings]) => (bindings ?? []).map((binding) => ({ text: `${port} -> ${address(binding)}` })));
+      lines.sort((a, b) => naturalOrder(a.text, b.text));
       if (lines.length > 0) cli.out.line(lines.map((line) => line.text).join('\n'));
       return;
     }
     const [port = '', proto = 'tcp'] = wanted.split('/');
-    if (!/^\d+$/.test(port) || Number(port) > 65535) throw new CliError(`Error: invalid port (${port})`);
+    if (!/^\d+$/.test(port)) throw new CliError(`Error: invalid port (${port}): strconv.ParseUint: parsing ${JSON.stringify(port)}: invalid syntax`);
+    if (Number(port) > 65535) throw new CliError(`Error: invalid port (${port}): strconv.ParseUint: parsing ${JSON.stringify(port)}: value out of range`);
     const bindings = ports[`${Number(port)}/${proto}`];
-    if (!bindings || bindings.length === 0) throw new CliError(`Error: No public port '${port}/${proto}' published for ${name}`);
+    if (!bindings || bindings.length === 0) throw new CliError(`Error: No public port '${wanted}' published for ${name}`);
     cli.out.line(bindings.map(address).sort(naturalOrder).join('\n'));
   },
 });

@@ -93,7 +93,7 @@ export function readTls(folder: string, name: string): Partial<Record<'ca' | 'ce
 
 export function readContextEndpoint(folder: string, name: string): { host: string; tls: TlsTexts | undefined } {
   const endpoint = requireContext(folder, name).endpoints['docker'];
-  if (!endpoint?.Host) throw new CliError(`unable to resolve docker endpoint: context ${JSON.stringify(name)} has no docker endpoint`);
+  if (!endpoint?.Host) throw new CliError(`context ${JSON.stringify(name)} has no docker endpoint`);
   const files = readTls(folder, name);
   const any = Object.keys(files).length > 0 || endpoint.SkipTLSVerify === true;
   return {

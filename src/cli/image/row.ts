@@ -55,7 +55,7 @@ export function imageRow(image: ImageSummary, names: Names, trunc: boolean): Row
     CreatedAt: () => goTime(image.Created),
     Size: () => humanSize(image.Size, 3),
     Containers: () => (image.Containers === -1 || image.Containers === undefined ? 'N/A' : String(image.Containers)),
-    VirtualSize: () => humanSize(image.Size, 3),
+    VirtualSize: () => humanSize(image.Size),
     SharedSize: () => (shared === -1 ? 'N/A' : humanSize(shared)),
     UniqueSize: () => (shared === -1 ? 'N/A' : humanSize(image.Size - shared)),
   });

@@ -6,7 +6,7 @@ import { errorText } from '../command/error-text.ts';
 import { execute } from '../template/execute.ts';
 import { functionNames } from '../template/functions.ts';
 import { parseTemplate, type ParsedTemplate } from '../template/parse.ts';
-import { indentJson, parseExact } from './json-indent.ts';
+import { indentJson, parseExact, parseNumbersAsText } from './json-indent.ts';
 import { typedView } from './typed-view.ts';
 
 /** Returns the raw JSON of one thing, or throws. */
@@ -58,7 +58,7 @@ export function runOn(template: ParsedTemplate, text: string): string {
     const { data, options } = typedView(source);
     return execute(template, data, options);
   } catch {
-    return execute(template, source, { strictKeys: true });
+    return execute(template, parseNumbersAsText(text), { strictKeys: true });
   }
 }
 

@@ -1,3 +1,5 @@
+import { Printed } from '../template/value.ts';
+
 /** Indents JSON text by four spaces without touching its numbers, escapes and order, as Go's json.Indent does. */
 export function indentJson(text: string): string {
   let out = '';
@@ -53,6 +55,13 @@ function stringEnd(text: string, start: number): number {
     else if (text[at] === '"') return at + 1;
   }
   return text.length;
+}
+
+/** Parses JSON with numbers as Go's json.Number: texts that print and compare as they stand in it. */
+export function parseNumbersAsText(text: string): unknown {
+  const keep = (_key: string, value: unknown, context?: { source?: string }): unknown =>
+    typeof value === 'number' ? new Printed(context?.source ?? String(value), value) : value;
+  return JSON.parse(text, keep);
 }
 
 /** Parses JSON; integers that a double cannot hold become bigints. */

@@ -1,6 +1,6 @@
 import { functions, type TemplateFunction } from '../template/functions.ts';
 import type { ExecuteOptions } from '../template/execute.ts';
-import { isDictionary } from '../template/value.ts';
+import { goJson, isDictionary } from '../template/value.ts';
 
 /**
  * Docker runs inspect templates on Go structs first and on the plain JSON when that fails. This is the first view: fields
@@ -43,7 +43,7 @@ export function typedView(source: unknown): TypedView {
   return {
     data,
     options: {
-      functions: { ...functions, index },
+      functions: { ...functions, index, json: (value) => goJson(withNulls(value)) },
       nil: '<nil>',
       fallback: (receiver, name) => {
         if (!isDictionary(receiver)) return undefined;
@@ -57,9 +57,25 @@ export function typedView(source: unknown): TypedView {
   };
 }
 
+/** Empty lists and maps that the JSON holds as null. */
+const nulls = new WeakSet<object>(Object.values(omitted).filter((value) => typeof value === 'object' && value !== null));
+
+function withNulls(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (nulls.has(value)) return null;
+  if (Array.isArray(value)) return value.map(withNulls);
+  return isDictionary(value) ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withNulls(item)])) : value;
+}
+
 /** Turns nulls into the empty lists and maps that Go prints; notes which objects are maps. */
 function settle(value: unknown, name: string, dictionaries: WeakSet<object>): unknown {
-  if (value === null) return pointers.has(name) || name === '' ? null : maps.has(name) ? settle({}, name, dictionaries) : [];
+  if (value === null) {
+    if (pointers.has(name) || name === '') return null;
+    const empty: object = maps.has(name) ? {} : [];
+    if (maps.has(name)) dictionaries.add(empty);
+    nulls.add(empty);
+    return empty;
+  }
   if (Array.isArray(value)) return value.map((item) => settle(item, '', dictionaries));
   if (!isDictionary(value)) return value;
   const map = maps.has(name);

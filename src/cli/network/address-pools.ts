@@ -12,7 +12,8 @@ export interface PoolFlags {
 /** Gives each range, gateway and reserved address to the subnet that holds it. */
 export function addressPools({ subnets, ranges, gateways, reserved }: PoolFlags): IPAMConfig[] {
   if (subnets.length < ranges.length || subnets.length < gateways.length) throw new Error('every ip-range or gateway must have a corresponding subnet');
-  const pools = subnets.map((subnet) => ({ config: { Subnet: subnet } as IPAMConfig, holds: subnetTest(subnet) }));
+  // The engine judges a subnet that stands alone.
+  const pools = subnets.map((subnet) => ({ config: { Subnet: subnet } as IPAMConfig, holds: (address: string) => subnetTest(subnet)(address) }));
   for (const [at, pool] of pools.entries()) {
     for (const other of pools.slice(0, at)) {
       if (other.holds(pool.config.Subnet ?? '') || pool.holds(other.config.Subnet ?? '')) throw new Error('multiple overlapping subnet configuration is not supported');

@@ -44,10 +44,11 @@ export const command = defineCommand({
       if (flags.format === 'json') cli.out.line(goJson(data));
       else {
         const view = typedView(data);
+        const template = compileTemplate(flags.format);
         try {
-          cli.out.line(execute(compileTemplate(flags.format), view.data, { ...view.options, structName: 'system.dockerInfo' }));
-        } catch (error) {
-          throw new CliError(errorText(error));
+          cli.out.write(execute(template, view.data, { ...view.options, structName: 'system.dockerInfo' }));
+        } finally {
+          cli.out.write('\n');
         }
       }
       if (errors.length > 0) throw new CliError('', 1);
@@ -55,8 +56,7 @@ export const command = defineCommand({
     }
     cli.out.line(`Client: ${client.Platform.Name}\n Version:    ${client.Version}\n Context:    ${client.Context}\n Debug Mode: ${client.Debug}\n\nServer:`);
     if (server) printServer(cli, server);
-    for (const error of errors) cli.err.line(`ERROR: ${error}`);
-    if (errors.length > 0) throw new CliError('errors pretty printing info');
+    if (errors.length > 0) throw new CliError(errors.join('\n'));
   },
 });
 

@@ -4,8 +4,9 @@ import type { Cli } from '../command/cli.ts';
 import { defineCommand } from '../command/command.ts';
 import { currentContext } from '../command/endpoint.ts';
 import * as flag from '../command/flag.ts';
-import { compileTemplate, runTemplate } from '../format/list.ts';
+import { compileTemplate } from '../format/list.ts';
 import { alignTabs } from '../format/tabwriter.ts';
+import { execute } from '../template/execute.ts';
 import { clientVersion } from './client-version.ts';
 
 interface ClientPart {
@@ -36,11 +37,20 @@ export const command = defineCommand({
       server = await client.system.version();
       api = await client.version();
       if (server.BuildTime) server.BuildTime = ansiTime(server.BuildTime);
+      for (const { Details } of server.Components ?? []) {
+        if (Details && typeof Details['BuildTime'] === 'string') Details['BuildTime'] = ansiTime(Details['BuildTime']);
+      }
     } catch (error) {
       failure = error;
     }
     const own = clientPart(cli, api);
-    cli.out.write(template ? `${runTemplate(template, { Client: own, Server: server })}\n` : versionText(own, server));
+    if (template) {
+      try {
+        cli.out.write(execute(template, { Client: own, Server: server }, { name: 'version', structName: 'system.versionInfo' }));
+      } finally {
+        cli.out.write('\n');
+      }
+    } else cli.out.write(versionText(own, server));
     if (failure !== undefined) throw failure;
   },
 });

@@ -10,6 +10,8 @@ export interface ExecuteOptions {
   nil?: string;
   /** Finds a field that the data does not carry under that name; undefined when there is none. */
   fallback?: (receiver: unknown, name: string) => { value: unknown } | undefined;
+  /** Name of the template in error texts. */
+  name?: string;
   /** Go's name of the root's type, for "can't evaluate field" of data that Docker holds in a struct. */
   structName?: string;
 }
@@ -48,7 +50,8 @@ class Execution {
     const line = before.split('\n').length;
     const column = Buffer.byteLength(before.slice(before.lastIndexOf('\n') + 1));
     const shown = source.length > 20 ? `${source.slice(0, 20)}...` : source;
-    throw new Error(`template: :${line}:${column}: executing "" at <${shown}>: ${message}`);
+    const name = this.#options.name ?? '';
+    throw new Error(`template: ${name}:${line}:${column}: executing ${JSON.stringify(name)} at <${shown}>: ${message}`);
   }
 
   #list(nodes: readonly TemplateNode[], dot: unknown): Loop {
@@ -229,7 +232,8 @@ class Execution {
       return undefined;
     }
     if (receiver === null || receiver === undefined) return this.#fail(node, source, `nil pointer evaluating interface {}.${name}`);
-    return this.#fail(node, source, `can't evaluate field ${name} in type ${kindName(receiver)}`);
+    const type = this.#options.strictKeys === true && this.#options.nil === undefined ? 'interface {}' : kindName(receiver);
+    return this.#fail(node, source, `can't evaluate field ${name} in type ${type}`);
   }
 
   #source(node: Operand): string {
