@@ -103,14 +103,16 @@ const noEndpoint = {
 /** What runs shows its addresses, what does not shows what it will ask for. */
 function endpointsView(record: ContainerRecord, sandbox: Sandbox | undefined, networkId: ViewFacts['networkId']): Record<string, EndpointSettings> {
   const mode = record.hostConfig.NetworkMode ?? '';
-  if (sandbox !== undefined) return sandbox.endpoints;
   const asked: Record<string, EndpointSettings> = mode === 'host' || mode === 'none' ? { [mode]: {} } : record.networks;
   return Object.fromEntries(
-    Object.entries(asked).map(([name, settings]) => [
-      name,
-      { ...noEndpoint, ...settings, NetworkID: networkId(name) ?? '' } as EndpointSettings,
-    ]),
+    Object.entries(sandbox?.endpoints ?? asked).map(([name, settings]) => [name, complete({ NetworkID: networkId(name), ...settings })]),
   );
+}
+
+/** Every field that Docker shows, with its empty value where there is none. */
+function complete(settings: EndpointSettings): EndpointSettings {
+  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+  return { ...noEndpoint, ...Object.fromEntries(given) } as EndpointSettings;
 }
 
 /** One row of GET /containers/json. */
