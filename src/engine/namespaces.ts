@@ -56,7 +56,7 @@ export function shmPlan(context: Store & Pick<ContainerContext, 'layout'>, recor
   const other = modeTarget(context.store, mode);
   if (other.hostConfig.IpcMode === 'host') return { source: '/dev/shm', make: false };
   if (other.hostConfig.IpcMode !== 'shareable') {
-    throw conflict(`cannot join IPC namespace of container ${other.id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`);
+    throw conflict(`failed to join IPC namespace: container ${other.id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`);
   }
   return { source: shmFolder(context, other.id), make: false };
 }

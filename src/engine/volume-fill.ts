@@ -17,9 +17,9 @@ export function volumeFillers(mounts: readonly PlannedMount[], rootfs: string, j
  * mode of the folder itself. The kernel resolves the destination inside the root, so that a link or `..` in an image's
  * VOLUME cannot name files of the host (CVE-2022-23648). Nothing there: nothing copied.
  */
-async function copyUp(rootfs: string, destination: string, staging: string, jail: Jail): Promise<void> {
+async function copyUp(rootfs: string, destination: string, staging: string, jail: Jail): Promise<boolean> {
   const found = openInRoot(rootfs, destination);
-  if (found === undefined) return;
+  if (found === undefined) return false;
   try {
     const handle = `/proc/self/fd/${found.fd}`;
     const stat = statSync(handle);
@@ -57,6 +57,7 @@ async function copyUp(rootfs: string, destination: string, staging: string, jail
     }
     chownSync(staging, stat.uid, stat.gid);
     chmodSync(staging, stat.mode & 0o7777);
+    return true;
   } finally {
     close(found.fd);
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -121,6 +121,7 @@ describe('volumes', () => {
     const filler: VolumeFiller = async (staging) => {
       mkdirSync(join(staging, 'sub'));
       writeFileSync(join(staging, 'sub/file'), 'image');
+      return true;
     };
     const data = (path: string): string => join(folder, 'volumes/data/_data', path);
     const start = (container: ContainerId, fill = filler): Promise<void> => volumes.activate(container, new Map([['data', fill]]));
@@ -157,10 +158,14 @@ describe('volumes', () => {
       assert.deepEqual([readFileSync(data('late'), 'utf8'), readFileSync(data('taken'), 'utf8')], ['image', 'mine']);
       assert.equal(existsSync(staging), false);
     });
-    test('the folder’s mode comes along', async () => {
+    test('the folder’s mode comes along, unless there is nothing to copy', async () => {
       volumes.ensure(named('data'), one);
-      await start(one, async (staging) => writeFileSync(join(staging, 'x'), ''));
-      assert.equal(statSync(data('.')).mode & 0o7777, 0o755);
+      await start(one, async () => false);
+      chmodSync(data('.'), 0o700);
+      await start(one, async () => false);
+      assert.equal(statSync(data('.')).mode & 0o7777, 0o700);
+      await start(one, async (staging) => (chmodSync(staging, 0o1750), true));
+      assert.equal(statSync(data('.')).mode & 0o7777, 0o1750);
     });
   });
 

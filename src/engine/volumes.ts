@@ -28,8 +28,8 @@ export interface VolumeRequest {
   labels: Readonly<Record<string, string>>;
 }
 
-/** Puts content, with owners and modes of the folder itself, into an empty folder that becomes the volume. */
-export type VolumeFiller = (staging: string) => Promise<void>;
+/** Puts content, owner and mode into an empty folder that becomes the volume's; false when it has nothing to give. */
+export type VolumeFiller = (staging: string) => Promise<boolean>;
 
 export interface VolumesOptions {
   store: VolumeStore;
@@ -268,7 +268,10 @@ export class Volumes {
       if (filler === undefined || !isEmptyVolume(path)) return;
       await rm(staging, { recursive: true, force: true });
       mkdirSync(staging, { mode: 0o755 });
-      await filler(staging);
+      if (!(await filler(staging))) {
+        await rm(staging, { recursive: true, force: true });
+        return;
+      }
       this.#store.setState(name, 'staged');
     }
     placeStaged(staging, path);

@@ -91,10 +91,11 @@ describe('volumes on a real machine', { skip }, () => {
     volumes.ensure({ name: 'race', driver: 'local', driverOpts: {}, labels: {} }, other);
     const data = volumes.dataPath('race');
     const mount = planned({ type: 'volume', name: 'race', source: data, destination: '/race', copyUp: true });
-    const [[name, fill]] = [...volumeFillers([mount], box.rootfs, jail)] as [[string, (staging: string) => Promise<void>]];
+    const [[name, fill]] = [...volumeFillers([mount], box.rootfs, jail)] as [[string, (staging: string) => Promise<boolean>]];
     await volumes.activate(other, new Map([[name, async (staging: string) => {
-      await fill(staging);
+      const given = await fill(staging);
       symlinkSync(target, join(data, 'dir'));
+      return given;
     }]]));
     assert.ok(lstatSync(join(data, 'dir')).isSymbolicLink());
     assert.equal(existsSync(join(target, 'file')), false);
