@@ -95,7 +95,7 @@ function networkView(record: ContainerRecord, { sandbox, networkId }: ViewFacts)
   };
 }
 
-const noEndpoint = {
+const noEndpoint: Record<string, unknown> = {
   IPAMConfig: null, Links: null, Aliases: null, DriverOpts: null, GwPriority: 0, NetworkID: '', EndpointID: '', Gateway: '', IPAddress: '', MacAddress: '',
   IPPrefixLen: 0, IPv6Gateway: '', GlobalIPv6Address: '', GlobalIPv6PrefixLen: 0, DNSNames: null,
 };
