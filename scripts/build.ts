@@ -37,7 +37,7 @@ mkdirSync(out, { recursive: true });
 for (const stale of globSync('*.js', { cwd: out })) rmSync(join(out, stale));
 const workers = globSync('src/*/**/*.worker.ts', { cwd: root });
 await Promise.all([
-  build({ ...common, entryPoints: ['src/gantry.ts', 'src/daemon.ts', 'src/keeper.ts', 'src/client.ts'] }),
+  build({ ...common, entryPoints: { gantry: 'src/gantry.ts', daemon: 'src/daemon.ts', keeper: 'src/keeper.ts', client: 'src/api/client/library.ts' } }),
   build({ ...common, entryPoints: workers.map((path) => ({ in: path, out: basename(path, '.ts') })) }),
 ]);
 copyFileSync(join(root, 'src/keeper.sh'), join(out, 'keeper.sh'));
@@ -46,16 +46,14 @@ writeFileSync(join(out, 'package.json'), '{"type":"commonjs"}\n');
 
 /** The client's declarations, with paths that need no import map. */
 function writeTypes(): void {
-  execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b', 'src'], { cwd: root, stdio: 'inherit' });
+  execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b', 'src/api'], { cwd: root, stdio: 'inherit' });
   const types = join(root, '.cache/types');
   rmSync(join(out, 'types'), { recursive: true, force: true });
-  const declared = ['root/client.d.ts', ...globSync('{base,spec,api/client,api}/**/*.d.ts', { cwd: types })];
-  for (const path of declared.filter((name) => !/\.test\.d\.ts$|^api\/server\//.test(name))) {
-    const target = path.replace(/^root\//, '');
-    const up = relative(dirname(target), '.') || '.';
+  for (const path of globSync('{base,spec,api}/**/*.d.ts', { cwd: types, exclude: ['**/*.test.d.ts', 'api/server/**'] })) {
+    const up = relative(dirname(path), '.');
     const text = readFileSync(join(types, path), 'utf8').replaceAll(/(['"])(#|\.\.?\/)([^'"]+)\.ts\1/g, (_, quote: string, start: string, rest: string) => `${quote}${start === '#' ? `${up}/` : start}${rest}.js${quote}`);
-    mkdirSync(dirname(join(out, 'types', target)), { recursive: true });
-    writeFileSync(join(out, 'types', target), text);
+    mkdirSync(dirname(join(out, 'types', path)), { recursive: true });
+    writeFileSync(join(out, 'types', path), text);
   }
 }
 
