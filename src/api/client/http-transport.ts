@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import { EngineError, type ErrorCode, isErrno } from '#base/errors.ts';
 import { renderQuery } from '../query.ts';
 import { API_VERSION, MIN_API_VERSION, versionBelow } from '../version.ts';
+import { ByteQueue } from './byte-queue.ts';
 import { cannotConnect, createDialer, type TlsFiles } from './dial.ts';
 import { type Exchange, HttpConnection } from './http-connection.ts';
 import type { IncomingResponse, OutgoingRequest, RawStream, Transport } from './transport.ts';
@@ -49,7 +50,10 @@ export function createHttpTransport(options: {
 
   const exchange = async (request: OutgoingRequest, hijack: boolean): Promise<{ connection: HttpConnection; answer: Exchange }> => {
     const { signal } = request;
-    const prefix = request.unversioned ? '' : `/v${await version()}`;
+    // Until the engine's version is known the newest is tried: an engine that is older refuses it without having done anything.
+    if (request.stream !== undefined && !request.unversioned) await version();
+    const guessed = negotiated === undefined && !request.unversioned;
+    const prefix = request.unversioned ? '' : `/v${await (negotiated ?? API_VERSION)}`;
     signal?.throwIfAborted();
     const content = request.json === undefined ? undefined : Buffer.from(JSON.stringify(request.json));
     let head = `${request.method} ${prefix}${request.path}${renderQuery(request.query)} HTTP/1.1\r\n${common}`;
@@ -70,6 +74,7 @@ export function createHttpTransport(options: {
       if (signal !== undefined) current.wire.once('close', () => signal.removeEventListener('abort', abort));
       try {
         const answer = await current.exchange({ method: request.method, head, content, stream: request.stream, hijack });
+        if (guessed && (await settle(answer))) return await exchange(request, hijack);
         return { connection: current, answer };
       } catch (error) {
         signal?.throwIfAborted();
@@ -83,6 +88,25 @@ export function createHttpTransport(options: {
         throw new EngineError('unavailable', `error during connect to ${options.host}: ${asError(error).message}`, { cause: error });
       }
     }
+  };
+
+  /** Learns the engine's version from its first answer; true when the request must be sent again in that version. */
+  const settle = async (answer: Exchange): Promise<boolean> => {
+    if (answer.head.status !== 400) {
+      const theirs = answer.head.headers.get('api-version');
+      if (theirs !== undefined) negotiated ??= Promise.resolve(versionBelow(theirs, API_VERSION) ? theirs : API_VERSION);
+      return false;
+    }
+    const bytes = Buffer.concat(await Array.fromAsync(answer.body));
+    const most = /too new\. Maximum supported API version is (\d+\.\d+)/.exec(bytes.toString())?.[1];
+    if (most === undefined) {
+      answer.body = new ByteQueue({ hold: () => {}, resume: () => {}, abandon: () => {} });
+      answer.body.push(bytes);
+      answer.body.end();
+      return false;
+    }
+    negotiated ??= Promise.resolve(most);
+    return true;
   };
 
   const send = async (request: OutgoingRequest): Promise<IncomingResponse> => {

@@ -69,18 +69,48 @@ test('a body by chunks, in any pieces, with trailers', async () => {
   assert.equal(server.connections(), 1);
 });
 
-test('the version is negotiated once, down to what the engine speaks', async () => {
+test('the newest version is tried first, and an older engine is asked again in its own', async () => {
+  const heads: string[] = [];
+  await using server = await scripted((head, socket) => {
+    const line = head.split('\r\n')[0]!;
+    heads.push(line);
+    const refusal = '{"message":"client version 1.55 is too new. Maximum supported API version is 1.41"}';
+    if (line.includes('/v1.41/')) socket.write(json([]));
+    else socket.write(`HTTP/1.1 400 Bad Request\r\nApi-Version: 1.41\r\nContent-Length: ${refusal.length}\r\n\r\n${refusal}`);
+  });
+  const client = createClient({ host: server.host });
+  await client.containers.list();
+  await client.containers.list();
+  assert.equal(await client.version(), '1.41');
+  client.close();
+  assert.deepEqual(heads, ['GET /v1.55/containers/json HTTP/1.1', 'GET /v1.41/containers/json HTTP/1.1', 'GET /v1.41/containers/json HTTP/1.1']);
+});
+
+test('a body that can be sent only once waits for a ping to tell the version', async () => {
   const heads: string[] = [];
   await using server = await scripted((head, socket) => {
     heads.push(head.split('\r\n')[0]!);
     if (head.startsWith('HEAD')) socket.write('HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 0\r\n\r\n');
-    else socket.write(json([]));
+    else socket.write(json({}));
   });
-  const negotiating = createClient({ host: server.host });
-  await negotiating.containers.list();
-  await negotiating.containers.list();
-  negotiating.close();
-  assert.deepEqual(heads, ['HEAD /_ping HTTP/1.1', 'GET /v1.41/containers/json HTTP/1.1', 'GET /v1.41/containers/json HTTP/1.1']);
+  const client = createClient({ host: server.host });
+  await client.containers.archivePut(
+    'c',
+    '/x',
+    (async function* () {
+      yield Buffer.from('tar');
+    })(),
+  );
+  client.close();
+  assert.equal(heads[0], 'HEAD /_ping HTTP/1.1');
+  assert.match(heads[1]!, /^PUT \/v1\.41\//);
+});
+
+test('a first request that is refused for another reason keeps its message', async () => {
+  await using server = await scripted((_, socket) => socket.write('HTTP/1.1 400 Bad Request\r\nContent-Length: 22\r\n\r\n{"message":"bad name"}'));
+  const client = createClient({ host: server.host });
+  await assert.rejects(client.containers.list(), { code: 'invalid_argument', message: 'bad name' });
+  client.close();
 });
 
 test('refusals carry the engine\'s message, whatever it looks like', async () => {
