@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { EngineError, invalid } from '#base/errors.ts';
+import { parseFacility, parseSyslogAddress, parseSyslogFormat } from './system-log.ts';
 
 /** What a client asks for: `HostConfig.LogConfig`. An empty type is the default driver. */
 export interface LogConfigRequest {
@@ -55,6 +56,7 @@ export function checkLogConfig(config: LogConfigRequest): void {
     if (common.includes(key) || known[driver].includes(key)) continue;
     throw invalid(driver === 'local' ? `unknown log opt '${key}' for log driver local` : `unknown log opt '${key}' for ${driver} log driver`);
   }
+  if (driver === 'syslog') checkSyslog(config.options);
   const { mode, 'max-buffer-size': bufferSize } = config.options;
   if (mode !== undefined && mode !== '' && mode !== 'blocking' && mode !== 'non-blocking') throw invalid(`logger: logging mode not supported: ${mode}`);
   if (bufferSize !== undefined) {
@@ -84,7 +86,8 @@ export function logPolicy(
   const requirement = requirements[driver];
   const refuse = (reason: string): EngineError =>
     invalid(`failed to create task for container: failed to initialize logging driver: ${reason}`);
-  if (requirement !== undefined && !exists(requirement.path)) throw refuse(requirement.message);
+  const remote = driver === 'syslog' && (config.options['syslog-address'] ?? '') !== '';
+  if (requirement !== undefined && !remote && !exists(requirement.path)) throw refuse(requirement.message);
   const { options } = config;
   const maxSize = options['max-size'] === undefined ? DEFAULT_LOG_SIZE : options['max-size'] === '-1' ? undefined : parseSize(options['max-size'], 1000);
   if (options['max-size'] !== undefined && options['max-size'] !== '-1' && (maxSize === undefined || maxSize <= 0)) {
@@ -99,6 +102,12 @@ export function logPolicy(
     throw refuse('compress cannot be true when max-file is less than 2 or max-size is not set');
   }
   return { driver, stored: driver !== 'none', maxSize, maxFiles, compress, attributes: attributesOf(options, container) };
+}
+
+function checkSyslog(options: Readonly<Record<string, string>>): void {
+  parseSyslogAddress(options['syslog-address'] ?? '');
+  parseFacility(options['syslog-facility'] ?? '');
+  parseSyslogFormat(options['syslog-format'] ?? '');
 }
 
 function attributesOf(
