@@ -21,6 +21,8 @@ import { Execs } from '#engine/execs.ts';
 import { Health } from '#engine/health.ts';
 import { Lifecycle } from '#engine/lifecycle.ts';
 import { logPolicy } from '#engine/logs/log-config.ts';
+import { LogForwarder, type ForwardedLog } from '#engine/logs/forwarder.ts';
+import { expandTag } from '#engine/logs/system-log.ts';
 import { LogRotator, type RotatedLog } from '#engine/logs/rotator.ts';
 import { recoverContainers, type RecoveryReport } from '#engine/recovery.ts';
 import { SeccompCache } from '#engine/oci/seccomp-cache.ts';
@@ -180,6 +182,7 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
       const report = await recoverContainers({ context, lifecycle, health, execs });
       resources.use(monitor.watchExits(layout.exits, onExit));
       resources.use(new Watchdog(context, onExit));
+      resources.use(new LogForwarder({ logs: () => forwardedLogs(context), log }));
       resources.use(new LogRotator({ logs: () => rotatedLogs(context), reopen: (bundle, path) => monitor.reopenLog(bundle, path), log }));
       return report;
     },
@@ -201,9 +204,21 @@ function wasOomKilled(layout: Layout, cgroups: CgroupHierarchies, id: string): b
 function* rotatedLogs({ store, layout }: ContainerContext): Generator<RotatedLog> {
   for (const { id, life, hostConfig } of store.all()) {
     if (!hasProcess(life)) continue;
-    const policy = logPolicy({ type: hostConfig.LogConfig?.Type ?? '', options: hostConfig.LogConfig?.Config ?? {} }, { labels: {}, env: [] });
+    const policy = logPolicy({ type: hostConfig.LogConfig?.Type ?? '', options: hostConfig.LogConfig?.Config ?? {} }, { labels: {}, env: [] }, () => true);
     if (!policy.stored) continue;
     yield { id, dir: layout.container(id), bundle: layout.bundle(id), maxSize: policy.maxSize, maxFiles: policy.maxFiles, compress: policy.compress };
+  }
+}
+
+function* forwardedLogs({ store, layout, images }: ContainerContext): Generator<ForwardedLog> {
+  for (const { id, name, life, image, config, hostConfig } of store.all()) {
+    const { Type: driver, Config: given } = hostConfig.LogConfig ?? {};
+    if (driver !== 'journald' && driver !== 'syslog') continue;
+    const options = given ?? {};
+    const { attributes } = logPolicy({ type: driver, options }, { labels: config.Labels ?? {}, env: config.Env ?? [] }, () => true);
+    const facts = { id, name, image: images.displayName(image, config.Image ?? ''), imageId: image };
+    const tag = expandTag(options['tag'] ?? '', facts);
+    yield { id, dir: layout.container(id), running: hasProcess(life), driver, options, container: { ...facts, tag, attributes } };
   }
 }
 
