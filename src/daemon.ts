@@ -56,6 +56,8 @@ async function main(): Promise<void> {
   keepKeeper(config, sockets, runLock, log);
   watchEventLoop(log);
   reloadOnHangup(setLevel, log);
+  // The keeper tells a crash while starting from a kill by this file.
+  writeFileSync(join(config.run, 'engine.ready'), '');
   log.info('the engine is ready', { pid: process.pid, milliseconds: Math.round(performance.now()), ...recovered });
 
   const signal = await stopSignal();

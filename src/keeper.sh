@@ -31,6 +31,7 @@ fi
 
 while [ -z "$stopping" ]; do
   started=$(date +%s)
+  rm -f "$run/engine.ready"
   "$@" </dev/null >>"$log" 2>&1 &
   engine=$!
   # wait also returns when a trapped signal arrives: then the engine is still there, or unreaped.
@@ -47,8 +48,12 @@ while [ -z "$stopping" ]; do
   [ -z "$stopping" ] || break
   case $status in 0 | 78) break ;; esac
   say error "the engine ended with status $status and is started again"
-  if [ $(($(date +%s) - started)) -ge 10 ]; then failures=0; else failures=$((failures + 1)); fi
-  # At once, unless it keeps crashing before it could work.
+  # At once, unless it keeps crashing early. One that served and was killed from outside did not crash.
+  if [ $(($(date +%s) - started)) -ge 10 ] || { [ "$status" = 137 ] && [ -e "$run/engine.ready" ]; }; then
+    failures=0
+  else
+    failures=$((failures + 1))
+  fi
   if [ "$failures" -gt 5 ]; then
     [ "$failures" -le 10 ] || failures=10
     sleep $((failures - 5))
@@ -58,4 +63,4 @@ done
 IFS='
 '
 for path in ${GANTRY_LEFTOVERS:-}; do rm -f "$path"; done
-rm -f "$run/keeper.pid"
+rm -f "$run/keeper.pid" "$run/engine.ready"
