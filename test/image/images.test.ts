@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -273,4 +273,19 @@ test('busybox is made from this machine, and is the same image when made again',
   const [layer] = shop.images.lookup('busybox').layers as [string];
   assert.equal(execFileSync('chroot', [layer, '/bin/sh', '-c', 'echo $((6*7)); stat -c %a /tmp; id -un'], { encoding: 'utf8' }), '42\n1777\nroot\n');
   await assert.rejects(messages(shop.images.bootstrap('windows')), /there is no recipe for "windows"/);
+});
+
+test('compressed layers of many megabytes come out whole', needsRoot, async () => {
+  const shop = workshop();
+  // Compresses badly in places and well in others.
+  const content = Buffer.concat(Array.from({ length: 60 }, (_, index) => (index % 3 === 0 ? Buffer.alloc(100_000, index) : randomBytes(100_000))));
+  const layer = archive({ name: 'big', content });
+  for (const [index, packed] of [gzipSync(layer, { level: 1 }), zstdCompressSync(layer)].entries()) {
+    const config = configOf(layer);
+    const table = json([{ Config: 'config.json', RepoTags: [`big:${index}`], Layers: ['layer'] }]);
+    await load(shop.images, archive({ name: 'config.json', content: config }, { name: 'layer', content: packed }, { name: 'manifest.json', content: table }));
+    const [folder] = shop.images.lookup(`big:${index}`).layers as [string];
+    assert.ok(readFileSync(join(folder, 'big')).equals(content));
+    await shop.images.remove(`big:${index}`, { force: false, noPrune: false });
+  }
 });

@@ -37,10 +37,12 @@ export function knownHash(tally: Tally): CountedHash {
 
 const PIECE = 1 << 20;
 
-/** A file of the host by descriptor, in pieces. Reads block this thread only. */
+/** A file of the host by descriptor, in pieces; each is valid until the next but one is asked for. Reads block this thread only. */
 export async function* readPieces(fd: number): AsyncGenerator<Buffer> {
+  let piece = Buffer.allocUnsafeSlow(PIECE);
+  let other = Buffer.allocUnsafeSlow(PIECE);
   for (;;) {
-    const piece = Buffer.allocUnsafeSlow(PIECE);
+    [piece, other] = [other, piece];
     const length = readSync(fd, piece, 0, PIECE, null);
     if (length === 0) return;
     yield piece.subarray(0, length);
@@ -81,6 +83,8 @@ export async function inflated(source: AsyncIterable<Buffer>): Promise<{ compres
   let head = Buffer.alloc(0);
   let ended = false;
   while (head.length < 6 && !ended) {
+    // A short head is copied before its memory is used again.
+    if (head.length > 0) head = Buffer.from(head);
     const next = await iterator.next();
     if (next.done === true) ended = true;
     else head = head.length === 0 ? (next.value as Buffer<ArrayBuffer>) : Buffer.concat([head, next.value]);
@@ -102,9 +106,13 @@ export async function inflated(source: AsyncIterable<Buffer>): Promise<{ compres
 
 async function* through(source: AsyncIterable<Buffer>, decoder: Transform): AsyncGenerator<Buffer> {
   const feeding = (async () => {
+    // One chunk ahead: the memory of the one before the last is used again.
+    let before: Promise<void> = Promise.resolve();
     for await (const chunk of source) {
       if (decoder.destroyed) return;
-      if (!decoder.write(chunk)) await drained(decoder);
+      const taken = new Promise<void>((resolve) => decoder.write(chunk, () => resolve()));
+      await before;
+      before = taken;
     }
     decoder.end();
   })().catch((error: unknown) => void decoder.destroy(error as Error));
@@ -119,14 +127,4 @@ async function* through(source: AsyncIterable<Buffer>, decoder: Transform): Asyn
   } finally {
     decoder.destroy();
   }
-}
-
-function drained(decoder: Transform): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      decoder.off('drain', done).off('close', done);
-      resolve();
-    };
-    decoder.on('drain', done).on('close', done);
-  });
 }

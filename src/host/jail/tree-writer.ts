@@ -140,6 +140,8 @@ export class TreeWriter implements TarHandler {
         break;
       case 'char':
       case 'block':
+        // No device can be made in a user namespace: left out, as Docker does.
+        if (this.#overlay === 'user.overlay.' && entry.major + entry.minor !== 0) return;
         this.#replacing(path, () => makeNode(path, (entry.type === 'char' ? S_IFCHR : S_IFBLK) | 0o600, entry.major, entry.minor));
         break;
     }
@@ -312,7 +314,11 @@ function described(error: unknown, path: ByteString): EngineError {
   if (error instanceof EngineError) {
     return error.message.includes('"') ? error : new EngineError(error.code, `the archive is refused: ${quoted(path)}: ${error.message}`, { cause: error });
   }
-  const full = isErrno(error, 'ENOSPC', 'EDQUOT') ? 'no space left on device' : messageOf(error).replace(/^E\w+: /, '');
+  const full = isErrno(error, 'ENOSPC', 'EDQUOT')
+    ? 'no space left on device'
+    : isErrno(error, 'EINVAL') && /chown/.test(error.syscall ?? '')
+      ? "its owner is outside of this user's id ranges (see /etc/subuid and /etc/subgid)"
+      : messageOf(error).replace(/^E\w+: /, '');
   const code = isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EINVAL', 'EPERM') ? 'invalid_argument' : 'internal';
   return new EngineError(code, `cannot unpack ${quoted(path)}: ${full}`, { cause: error });
 }
