@@ -81,9 +81,19 @@ const forwarded = [
   'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGCONT', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGIO', 'SIGSYS', 'SIGXCPU', 'SIGXFSZ', 'SIGVTALRM',
 ] as const satisfies readonly NodeJS.Signals[];
 
-/** Passes the signals that we get on to the container. Returns how to stop. */
+const IMPATIENCE = 3;
+
+/**
+ * Passes the signals that we get on to the container. Who asks a third time to end gets out, whatever the container
+ * does. Returns how to stop.
+ */
 export function forwardSignals(kill: (signal: string) => Promise<void>): () => void {
+  let asked = 0;
   const pass = (signal: NodeJS.Signals): void => {
+    if ((signal === 'SIGINT' || signal === 'SIGTERM') && ++asked === IMPATIENCE) {
+      process.stderr.write(`\ngot ${IMPATIENCE} SIGTERM/SIGINTs, forcefully exiting\n`);
+      process.exit(1);
+    }
     kill(signal).catch(() => {});
   };
   for (const signal of forwarded) process.on(signal, pass);
