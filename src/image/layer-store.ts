@@ -164,7 +164,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
     async ensure(diffIds, sources) {
       const chains = chainIds(diffIds);
       const missing = chains.map((chain) => get(chain) === undefined);
-      const unpacking = sources.map((source, index) => (missing[index] === true ? unpack(source) : undefined));
+      const unpacking = sources.map(async (source, index) => (missing[index] === true ? unpack(source) : undefined));
       const settled = await Promise.allSettled(unpacking);
       const left = new Set(settled.flatMap((item) => (item.status === 'fulfilled' && item.value ? [item.value] : [])));
       try {

@@ -11,7 +11,6 @@ const c = {
   lsetxattr: bind('int lsetxattr(const void *path, const char *name, const void *value, size_t size, int flags)'),
   lgetxattr: bind('long lgetxattr(const void *path, const char *name, void *value, size_t size)'),
   llistxattr: bind('long llistxattr(const void *path, void *list, size_t size)'),
-  syncfs: bind('int syncfs(int fd)'),
 };
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
@@ -62,9 +61,4 @@ const xattrBuffer = Buffer.alloc(65536);
 export function listXattrs(path: ByteString): string[] {
   const length = Number(c.llistxattr(cString(path), xattrBuffer, xattrBuffer.length));
   return length <= 0 ? [] : xattrBuffer.toString('latin1', 0, length - 1).split('\0');
-}
-
-/** Writes everything of the file system that holds `fd` to the disk. */
-export function syncFileSystem(fd: number): void {
-  check(c.syncfs(fd), 'syncfs');
 }
