@@ -128,6 +128,7 @@ test('df: lists until 1.51, summaries since, both for a client that is not verbo
   const usage = { layersSize: 10, images: [image], containers: [{ Id: 'c', State: 'exited', SizeRw: 5 }], volumes: [] };
   const all = ['container', 'image', 'volume', 'build-cache'] as const;
   assert.deepEqual(Object.keys(renderDiskUsage(usage, all, '1.51', true)), ['LayersSize', 'Images', 'Containers', 'Volumes', 'BuildCache']);
+  assert.equal((renderDiskUsage(usage, all, '1.45', false)['Images'] as ImageSummary[])[0]?.Containers, 2);
   const verbose = renderDiskUsage(usage, all, '1.52', true);
   assert.deepEqual(Object.keys(verbose), ['ImageUsage', 'ContainerUsage', 'VolumeUsage', 'BuildCacheUsage']);
   assert.deepEqual(verbose['ContainerUsage'], { ActiveCount: 0, TotalCount: 1, Reclaimable: 5, TotalSize: 5, Items: usage.containers });

@@ -20,7 +20,7 @@ interface Summary {
 export function renderDiskUsage(usage: DiskUsage, types: readonly UsageType[], version: string, verbose: boolean): Record<string, unknown> {
   const modern = !versionBelow(version, '1.52');
   const wants = (type: UsageType): boolean => types.includes(type);
-  const images = usage.images.map((image) => adaptImageSummary(image, version));
+  const images = usage.images.map((image) => ({ ...adaptImageSummary(image, version), Containers: image.Containers }));
   const containers = usage.containers.map((container) => adaptContainerSummary(container, version));
   const answer: Record<string, unknown> = {};
 
