@@ -142,7 +142,7 @@ export function parseTmpfsOptions(text: string): string[] {
   for (const word of words) {
     const cut = word.indexOf('=');
     const known = cut < 0 ? tmpfsFlags.has(word) : (tmpfsValues[word.slice(0, cut)]?.test(word.slice(cut + 1)) ?? false);
-    if (!known) throw invalid(`invalid tmpfs option ["${word}"]`);
+    if (!known) throw invalid(`invalid tmpfs option "${word}"`);
   }
   return words;
 }

@@ -49,6 +49,21 @@ describe('the mounts of a container', { skip }, () => {
     assert.ok(existsSync(join(missing, 'x')));
   });
 
+  test('a single file, writable and read-only, over a file and where there is none; mount points as a commit should find them', () => {
+    const source = join(host('single'), 'file');
+    writeFileSync(source, 'one');
+    box.file('/etc/motd', 'image');
+    const file = (destination: string, rw: boolean) => planned({ type: 'bind', source, destination, rw });
+    const { stdout, stderr } = box.run('cat /etc/motd /new/deep/file; touch /etc/motd 2>&1; ls -ld /new /new/deep | cut -c 1-10', {
+      mounts: [file('/etc/motd', false), file('/new/deep/file', false), file('/new/rw', true)],
+    });
+    assert.equal(stderr, '');
+    assert.equal(stdout, 'oneonetouch: /etc/motd: Read-only file system\ndrwxr-xr-x\ndrwxr-xr-x\n');
+    const folder = host('onto');
+    assert.throws(() => box.run('true', { mounts: [planned({ type: 'bind', source: folder, destination: '/etc/group' })] }), /Are you trying to mount a directory onto a file/);
+    assert.throws(() => box.run('true', { mounts: [file('/home', true)] }), /Are you trying to mount a directory onto a file/);
+  });
+
   test('a bind whose source is missing and must not be made is refused by name', () => {
     assert.throws(() => box.run('true', { mounts: [planned({ type: 'bind', source: '/nope/x', destination: '/x' })] }), /bind source path does not exist: \/nope\/x/);
   });

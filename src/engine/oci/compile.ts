@@ -6,6 +6,7 @@ import { capabilitySets, containerCapabilities } from './capabilities.ts';
 import { deviceAccess } from './devices.ts';
 import { processEnvironment } from './environment.ts';
 import type { PlannedMount, SpecInput } from './input.ts';
+import type { MountSource } from './mount-source.ts';
 import { idMaps, specNamespaces } from './namespaces.ts';
 import { linuxResources } from './resources.ts';
 import type { RootFiles } from './root-files.ts';
@@ -21,8 +22,8 @@ const initPath = '/sbin/docker-init';
 /** What the compiler asks of the machine; everything else is in the input. */
 export interface CompilePorts {
   files: RootFiles;
-  /** The host path to bind for a bind or volume mount, subpaths resolved. */
-  mountSource(mount: PlannedMount): string;
+  /** What to bind for a bind or volume mount, subpaths resolved. */
+  mountSource(mount: PlannedMount): MountSource;
   /** Makes the working directory in the root, owned by root, when missing; returns it. */
   workingDir(path: string): string;
 }

@@ -89,7 +89,7 @@ export function effectiveResources(given: Resources, facts: Pick<HostFacts, 'con
     MemorySwap: given.MemorySwap || (memory > 0 && swapCounted ? memory * 2 : 0),
     MemorySwappiness: given.MemorySwappiness === -1 ? undefined : given.MemorySwappiness,
     OomKillDisable: given.OomKillDisable ?? false,
-    PidsLimit: given.PidsLimit === undefined || given.PidsLimit === null || given.PidsLimit === 0 ? undefined : Math.max(given.PidsLimit, -1),
+    PidsLimit: given.PidsLimit && given.PidsLimit > 0 ? given.PidsLimit : undefined,
     Ulimits: given.Ulimits,
     CpuCount: given.CpuCount ?? 0,
     CpuPercent: 0,

@@ -6,18 +6,25 @@ import type { PlannedMount } from './input.ts';
 
 const PROC_SUPER_MAGIC = 0x9fa0;
 
+export interface MountSource {
+  /** On the host; empty for tmpfs. */
+  path: string;
+  /** Else it is mounted on a file. */
+  folder: boolean;
+}
+
 /**
  * The host path to bind for a mount. Makes a missing source when the mount says so. A volume's subpath is resolved inside
  * the volume and mounted at `scratch` (until `held` is disposed), so that a container that shares the volume cannot
  * exchange it for a link to somewhere else before the runtime binds it. A crash may leave that mount; the next call
  * with the same `scratch` takes it away.
  */
-export function mountSource(mount: PlannedMount, scratch: string, held: DisposableStack): string {
-  if (mount.type === 'tmpfs') return '';
-  if (mount.type === 'volume') return mount.subpath === '' ? mount.source : subpathSource(mount, scratch, held);
-  ensureBindSource(mount);
+export function mountSource(mount: PlannedMount, scratch: string, held: DisposableStack): MountSource {
+  if (mount.type === 'tmpfs') return { path: '', folder: true };
+  if (mount.type === 'volume') return mount.subpath === '' ? { path: mount.source, folder: true } : subpathSource(mount, scratch, held);
+  const folder = ensureBindSource(mount);
   checkPropagation(mount);
-  return mount.source;
+  return { path: mount.source, folder };
 }
 
 /** Only another proc may take the place of /proc: the runtime writes to what it finds there. */
@@ -27,14 +34,16 @@ export function requireProc(mount: PlannedMount): void {
   }
 }
 
-function ensureBindSource(mount: PlannedMount): void {
+/** True for a folder. */
+function ensureBindSource(mount: PlannedMount): boolean {
   try {
-    statSync(mount.source);
+    return statSync(mount.source).isDirectory();
   } catch (error) {
     if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
     if (!mount.createSource) throw invalid(`invalid mount config for type "bind": bind source path does not exist: ${mount.source}`);
     try {
       mkdirSync(mount.source, { recursive: true, mode: 0o755 });
+      return true;
     } catch (cause) {
       throw invalid(`error while creating mount source path '${mount.source}': ${(cause as Error).message}`, { cause });
     }
@@ -67,7 +76,7 @@ export function mountOf(path: string, mountinfo: string): { target: string; fiel
   return best;
 }
 
-function subpathSource(mount: PlannedMount, scratch: string, held: DisposableStack): string {
+function subpathSource(mount: PlannedMount, scratch: string, held: DisposableStack): MountSource {
   const volume = open(mount.source, O.PATH | constants.O_DIRECTORY);
   try {
     const fd = openat2(volume, mount.subpath, { flags: O.PATH, resolve: RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS });
@@ -75,11 +84,12 @@ function subpathSource(mount: PlannedMount, scratch: string, held: DisposableSta
       while (kernelMounts.unmount(scratch));
       const source = `/proc/self/fd/${fd}`;
       rmSync(scratch, { recursive: true, force: true });
-      if (statSync(source).isDirectory()) mkdirSync(scratch, { recursive: true, mode: 0o700 });
+      const folder = statSync(source).isDirectory();
+      if (folder) mkdirSync(scratch, { recursive: true, mode: 0o700 });
       else writeFileSync(scratch, '', { mode: 0o600 });
       kernelMounts.bind(source, scratch);
       held.defer(() => kernelMounts.unmount(scratch));
-      return scratch;
+      return { path: scratch, folder };
     } finally {
       close(fd);
     }

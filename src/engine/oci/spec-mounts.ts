@@ -1,6 +1,7 @@
 import { invalid } from '#base/errors.ts';
 import type { SpecMount } from '#spec/oci-runtime.ts';
 import type { PlannedMount, SpecInput } from './input.ts';
+import type { MountSource } from './mount-source.ts';
 import { idMaps } from './namespaces.ts';
 import type { SecurityOptions } from './security-options.ts';
 
@@ -10,14 +11,14 @@ const DEFAULT_SHM_SIZE = 64 << 20;
  * Every mount of the container in the order the runtime makes them: kernel file systems, then the user's with parents
  * before children, then the files the engine provides. A user's mount replaces a default one at the same place.
  */
-export function specMounts(input: SpecInput, security: SecurityOptions, volumeSource: (mount: PlannedMount) => string): SpecMount[] {
+export function specMounts(input: SpecInput, security: SecurityOptions, sourceOf: (mount: PlannedMount) => MountSource): SpecMount[] {
   const user = new Set(input.mounts.map((mount) => mount.destination));
   for (const mount of input.mounts) checkProcDestination(mount.destination);
   const defaults = kernelMounts(input, security).filter(
     ({ destination }) => !user.has(destination) && !(user.has('/dev') && destination.startsWith('/dev/')),
   );
   const files = fileMounts(input).filter(({ destination }) => !user.has(destination));
-  const planned = input.mounts.map((mount) => userMount(mount, volumeSource(mount)));
+  const planned = input.mounts.map((mount) => userMount(mount, sourceOf(mount)));
   // The files come after a user's mount on /etc, and before one below them.
   return [...defaults, ...[...files, ...planned].sort((a, b) => depth(a.destination) - depth(b.destination))];
 }
@@ -75,7 +76,7 @@ function fileMounts({ files, hostConfig }: SpecInput): SpecMount[] {
 }
 
 /** A fresh volume can hold no mounts, so "recursive" matters for binds only. */
-function userMount(mount: PlannedMount, source: string): SpecMount {
+function userMount(mount: PlannedMount, { path, folder }: MountSource): SpecMount {
   if (mount.type === 'tmpfs') {
     return { destination: mount.destination, type: 'tmpfs', source: 'tmpfs', options: tmpfsOptions(mount) };
   }
@@ -83,13 +84,15 @@ function userMount(mount: PlannedMount, source: string): SpecMount {
   return {
     destination: mount.destination,
     type: 'bind',
-    source,
-    options: [mount.recursive ? 'rbind' : 'bind', accessOption(mount, propagation), propagation],
+    source: path,
+    options: [mount.recursive ? 'rbind' : 'bind', accessOption(mount, propagation, folder), propagation],
   };
 }
 
-function accessOption(mount: PlannedMount, propagation: string): string {
+/** `rro` reaches what is mounted below; crun takes it for folders only. */
+function accessOption(mount: PlannedMount, propagation: string, folder: boolean): string {
   if (mount.rw) return 'rw';
+  if (!folder) return 'ro';
   const private_ = propagation === 'rprivate' || propagation === 'private';
   return mount.recursive && mount.readonlyDepth !== 'top-only' && private_ ? 'rro' : 'ro';
 }

@@ -50,7 +50,7 @@ export function decideUpdate(options: {
     if (asked[field]) hostConfig[field] = asked[field];
   }
   if (asked.PidsLimit !== undefined && asked.PidsLimit !== null) {
-    hostConfig.PidsLimit = asked.PidsLimit === 0 ? undefined : Math.max(asked.PidsLimit, -1);
+    hostConfig.PidsLimit = Math.max(asked.PidsLimit, 0);
   }
   const limits = changedResources(asked, hostConfig);
   const policy = asked.RestartPolicy;

@@ -1,9 +1,8 @@
-import { constants, mkdirSync, readlinkSync } from 'node:fs';
+import { constants, readlinkSync } from 'node:fs';
 import { posix } from 'node:path';
 import { invalid, isErrno } from '#base/errors.ts';
-import { close, open, openat2, O, RESOLVE } from '#host/kernel.ts';
-
-const inRoot = RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS;
+import { close, open, O } from '#host/kernel.ts';
+import { openOrMakeFolder } from './make-in-root.ts';
 
 /**
  * Makes the working directory below the root when the image lacks it, owned by root, and returns where it lies in the
@@ -13,7 +12,7 @@ const inRoot = RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS;
 export function ensureWorkingDir(rootfs: string, path: string): string {
   const root = open(rootfs, O.PATH | constants.O_DIRECTORY);
   try {
-    const fd = openOrMake(root, posix.normalize(path));
+    const fd = openOrMakeFolder(root, posix.normalize(path));
     try {
       const resolved = readlinkSync(`/proc/self/fd/${fd}`).slice(readlinkSync(`/proc/self/fd/${root}`).length) || '/';
       checkWorkingDir(path);
@@ -35,25 +34,4 @@ export function checkWorkingDir(path: string): void {
   if (/^\/proc\/(self|thread-self|\d+)(\/|$)/.test(posix.normalize(path))) {
     throw invalid(`the working directory '${path}' is invalid: it lies inside a process's folder of /proc`);
   }
-}
-
-function openOrMake(root: number, path: string): number {
-  const flags = O.PATH | constants.O_DIRECTORY;
-  try {
-    return openat2(root, path, { flags, resolve: inRoot });
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT') || path === '/') throw error;
-  }
-  // A container's first steps cannot race with this: its root is not yet in use by any process.
-  const parent = openOrMake(root, posix.dirname(path));
-  try {
-    mkdirSync(`/proc/self/fd/${parent}/${posix.basename(path)}`, { mode: 0o755 });
-  } catch (error) {
-    // A dangling link has the name: following it on the host's side would leave the root.
-    if (isErrno(error, 'EEXIST')) throw invalid(`Cannot mkdir: ${path} is not a directory`);
-    throw error;
-  } finally {
-    close(parent);
-  }
-  return openat2(root, path, { flags: flags | constants.O_NOFOLLOW, resolve: inRoot });
 }
