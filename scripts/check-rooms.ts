@@ -34,7 +34,7 @@ try {
     writeFileSync(join(copy, 'src', room, 'fine.ts'), imports(allowed[room] ?? []));
     writeFileSync(join(copy, 'src', room, 'planted.ts'), imports(forbidden(room)));
   }
-  const { stdout } = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b', ...rooms.map((room) => join(copy, 'src', room))], { encoding: 'utf8', cwd: copy });
+  const { stdout } = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b', '--pretty', 'false', ...rooms.map((room) => join(copy, 'src', room))], { encoding: 'utf8', cwd: copy });
   const faults = rooms.filter((room) => !(room in allowed)).map((room) => `${room} is not in the table of this check`);
   for (const room of rooms) {
     for (const [index, other] of forbidden(room).entries()) {

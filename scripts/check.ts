@@ -16,7 +16,7 @@ const parts: [name: string, command: string[]][] = [
 let failed = false;
 for (const [name, command] of parts) {
   const began = performance.now();
-  const { status, stdout, stderr } = spawnSync(process.execPath, command, { cwd: root, encoding: 'utf8', env: { ...process.env, FORCE_COLOR: '0' } });
+  const { status, stdout, stderr } = spawnSync(process.execPath, command, { cwd: root, encoding: 'utf8', env: { ...process.env, NO_COLOR: '1' } });
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   process.stdout.write(`${status === 0 ? 'ok  ' : 'FAIL'} ${name} (${seconds} s)\n`);
   if (status !== 0) process.stdout.write(`${stdout}${stderr}`);
