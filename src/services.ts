@@ -12,6 +12,7 @@ import { Attachments } from '#engine/attachments.ts';
 import { containerLookup } from '#engine/container-lookup.ts';
 import { containerMigrations, ContainerStore } from '#engine/container-store.ts';
 import { countsAsRunning, hasProcess } from '#engine/container-state.ts';
+import type { ContainerRecord } from '#engine/container-record.ts';
 import { ContainerWaits } from '#engine/container-waits.ts';
 import { Containers } from '#engine/containers.ts';
 import type { ContainerContext } from '#engine/context.ts';
@@ -182,7 +183,10 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
       const report = await recoverContainers({ context, lifecycle, health, execs });
       resources.use(monitor.watchExits(layout.exits, onExit));
       resources.use(new Watchdog(context, onExit));
-      resources.use(new LogForwarder({ logs: () => forwardedLogs(context), log }));
+      const forwarder = resources.use(new LogForwarder({ logs: () => forwardedLogs(context), log }));
+      const closed = new AbortController();
+      resources.defer(() => closed.abort());
+      forwardStarts(context, events, forwarder, closed.signal).catch((error: unknown) => log.error('starts are not watched any more', { error }));
       resources.use(new LogRotator({ logs: () => rotatedLogs(context), reopen: (bundle, path) => monitor.reopenLog(bundle, path), log }));
       return report;
     },
@@ -210,15 +214,30 @@ function* rotatedLogs({ store, layout }: ContainerContext): Generator<RotatedLog
   }
 }
 
-function* forwardedLogs({ store, layout, images }: ContainerContext): Generator<ForwardedLog> {
-  for (const { id, name, life, image, config, hostConfig } of store.all()) {
-    const { Type: driver, Config: given } = hostConfig.LogConfig ?? {};
-    if (driver !== 'journald' && driver !== 'syslog') continue;
-    const options = given ?? {};
-    const { attributes } = logPolicy({ type: driver, options }, { labels: config.Labels ?? {}, env: config.Env ?? [] }, () => true);
-    const facts = { id, name, image: images.displayName(image, config.Image ?? ''), imageId: image };
-    const tag = expandTag(options['tag'] ?? '', facts);
-    yield { id, dir: layout.container(id), running: hasProcess(life), driver, options, container: { ...facts, tag, attributes } };
+function* forwardedLogs(context: ContainerContext): Generator<ForwardedLog> {
+  for (const record of context.store.all()) {
+    const entry = forwardedLog(context, record);
+    if (entry) yield entry;
+  }
+}
+
+function forwardedLog({ layout, images }: ContainerContext, { id, name, life, image, config, hostConfig }: ContainerRecord): ForwardedLog | undefined {
+  const { Type: driver, Config: given } = hostConfig.LogConfig ?? {};
+  if (driver !== 'journald' && driver !== 'syslog') return undefined;
+  const options = given ?? {};
+  const { attributes } = logPolicy({ type: driver, options }, { labels: config.Labels ?? {}, env: config.Env ?? [] }, () => true);
+  const facts = { id, name, image: images.displayName(image, config.Image ?? ''), imageId: image };
+  const tag = expandTag(options['tag'] ?? '', facts);
+  return { id, dir: layout.container(id), running: hasProcess(life), driver, options, container: { ...facts, tag, attributes } };
+}
+
+/** A container with --rm may be gone before the forwarder looks again. */
+async function forwardStarts(context: ContainerContext, events: Events, forwarder: LogForwarder, signal: AbortSignal): Promise<void> {
+  const filters = new Map([['type', ['container']], ['event', ['start']]]);
+  for await (const { Actor } of events.stream({ since: undefined, until: undefined, filters }, signal)) {
+    const record = context.store.get(asContainerId(Actor?.ID ?? ''));
+    const entry = record && forwardedLog(context, record);
+    if (entry) forwarder.consider(entry, true);
   }
 }
 

@@ -1,9 +1,10 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isErrno } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import { openSyslogSink, openUnixSink, type LineSink } from './line-sink.ts';
+import { holdCurrent, type LogSource } from './log-files.ts';
 import { openLogs } from './open-logs.ts';
 import { journalEntry, parseFacility, parseSyslogAddress, parseSyslogFormat, syslogMessage, type LoggedContainer, type LogLine } from './system-log.ts';
 
@@ -60,23 +61,27 @@ export class LogForwarder implements Disposable {
     this.#running.clear();
     for (const entry of this.#options.logs()) {
       seen.add(entry.id);
-      if (entry.running) {
-        this.#running.add(entry.id);
-        this.#done.delete(entry.id);
-      }
-      if (!this.#active.has(entry.id) && !this.#done.has(entry.id)) void this.#forward(entry);
+      this.consider(entry, false);
     }
-    for (const [id, controller] of this.#active) if (!seen.has(id)) controller.abort();
     for (const id of this.#done) if (!seen.has(id)) this.#done.delete(id);
   }
 
-  async #forward(entry: ForwardedLog): Promise<void> {
+  /** Takes a container up; one that starts just now may be gone at the next look. */
+  consider(entry: ForwardedLog, starts: boolean): void {
+    if (entry.running) {
+      this.#running.add(entry.id);
+      this.#done.delete(entry.id);
+    }
+    if (!this.#active.has(entry.id) && !this.#done.has(entry.id)) void this.#forward(entry, starts ? holdCurrent(entry.dir) : undefined);
+  }
+
+  async #forward(entry: ForwardedLog, from: LogSource | undefined): Promise<void> {
     const controller = new AbortController();
     this.#active.set(entry.id, controller);
     try {
       const { send, close } = await openReceiver(entry, this.#options.journal ?? JOURNAL);
       try {
-        await this.#sendAll(entry, send, controller.signal);
+        await this.#sendAll(entry, from, send, controller.signal);
       } finally {
         close();
       }
@@ -90,19 +95,19 @@ export class LogForwarder implements Disposable {
     }
   }
 
-  async #sendAll(entry: ForwardedLog, send: (line: LogLine) => Promise<void>, signal: AbortSignal): Promise<void> {
+  async #sendAll(entry: ForwardedLog, from: LogSource | undefined, send: (line: LogLine) => Promise<void>, signal: AbortSignal): Promise<void> {
     const path = join(entry.dir, SENT);
     const since = readSent(path);
     let [sent, saved] = ['', Date.now()];
     const save = (): void => {
-      if (sent === '') return;
+      if (sent === '' || !existsSync(entry.dir)) return;
       writeFileSync(`${path}.tmp`, sent, { mode: 0o600 });
       renameSync(`${path}.tmp`, path);
       saved = Date.now();
     };
     const options = { stdout: true, stderr: true, follow: true, since, until: undefined, timestamps: true, details: false, tail: undefined };
     try {
-      for await (const batch of openLogs({ dir: entry.dir, options, running: () => this.#running.has(entry.id), signal })) {
+      for await (const batch of openLogs({ dir: entry.dir, from, options, running: () => this.#running.has(entry.id), signal })) {
         for (const { stream, data } of batch) {
           const line = parseLine(stream, Buffer.from(data.buffer, data.byteOffset, data.byteLength));
           await send(line);

@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, read, readdirSync, statSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -72,6 +72,27 @@ export async function openSource(path: string, compressed = false): Promise<LogS
     await handle.close().catch(() => {});
     throw error;
   }
+}
+
+/** The current file, opened at once: what is in it can be read even when the container is removed the next moment. */
+export function holdCurrent(dir: string): LogSource | undefined {
+  let fd: number;
+  try {
+    fd = openSync(join(dir, CURRENT), 'r');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+  return {
+    inode: fstatSync(fd, { bigint: true }).ino,
+    size: async () => fstatSync(fd).size,
+    read: async (position, length) => {
+      const buffer = Buffer.allocUnsafeSlow(length);
+      const { bytesRead } = await promisify(read)(fd, buffer, 0, length, position);
+      return buffer.subarray(0, bytesRead);
+    },
+    [Symbol.asyncDispose]: async () => closeSync(fd),
+  };
 }
 
 function memorySource(bytes: Buffer, inode: bigint): LogSource {

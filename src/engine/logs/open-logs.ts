@@ -13,6 +13,8 @@ export interface OpenLogsOptions {
   running: () => boolean;
   /** Ends the iteration without an error. */
   signal: AbortSignal;
+  /** Begins with this file instead of the oldest; closed at the end. */
+  from?: LogSource | undefined;
   /** What `--details` shows. */
   attributes?: Readonly<Record<string, string>>;
 }
@@ -33,7 +35,7 @@ async function* readFiles(request: OpenLogsOptions, reader: Reader): AsyncGenera
   const { dir, options, signal } = request;
   await using stack = new AsyncDisposableStack();
   const alarm = options.follow ? stack.use(new ChangeAlarm(dir, signal)) : undefined;
-  const sources = await openSources(dir);
+  const sources = request.from === undefined ? await openSources(dir) : [request.from];
   stack.defer(async () => {
     for (const source of sources) await source[Symbol.asyncDispose]();
   });
@@ -79,7 +81,7 @@ async function* readFiles(request: OpenLogsOptions, reader: Reader): AsyncGenera
 /** The file being read was rotated out of the way entirely: goes on with what is later than the last record read. */
 async function* readLater(request: OpenLogsOptions, reader: Reader): AsyncGenerator<LogBatch> {
   reader.startAfterLast();
-  yield* readFiles({ ...request, options: { ...request.options, tail: undefined } }, reader);
+  yield* readFiles({ ...request, from: undefined, options: { ...request.options, tail: undefined } }, reader);
 }
 
 async function openedAny(dir: string): Promise<boolean> {
