@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { invalid, isErrno, codeOf } from '#base/errors.ts';
+import { codeOf, invalid, isErrno, messageOf } from '#base/errors.ts';
 import { rfc3339Nano } from '#base/clock.ts';
 import { newId } from '#base/ids.ts';
 import { asContainerId } from '#spec/ids.ts';
@@ -42,7 +42,7 @@ export function createContainer(context: ContainerContext, { name, platform, bod
   const inherited = asked.Hostname ? undefined : inheritedHostname(context, hostConfig);
   const config = inherited === undefined ? decided.config : { ...decided.config, Hostname: inherited };
   checkLogConfig({ type: hostConfig.LogConfig?.Type ?? '', options: hostConfig.LogConfig?.Config ?? {} });
-  for (const link of hostConfig.Links ?? []) store.find(parseLink(link).target);
+  for (const link of hostConfig.Links ?? []) checkLink(context, parseLink(link).target);
   const wanted = config.NetworkDisabled === true ? {} : networksOf(hostConfig, networking?.EndpointsConfig ?? {}, mac);
   networks.check(Object.keys(wanted));
   store.transaction(() => {
@@ -73,6 +73,15 @@ export function createContainer(context: ContainerContext, { name, platform, bod
     emitContainer(context, record, 'create');
   });
   return { Id: id, Warnings: warnings };
+}
+
+/** Not not_found: clients take a 404 from create for a missing image. */
+function checkLink({ store }: ContainerContext, target: string): void {
+  try {
+    store.find(target);
+  } catch (error) {
+    throw invalid(`could not get container for ${target}: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** Containers named by modes are kept by id, so that a later rename does not part them. */

@@ -136,7 +136,7 @@ describe('all together', () => {
       '/own /mine rw binds', '/y /volumes/data/_data ro volumes-from', '/z /host ro volumes-from',
     ]);
     assert.deepEqual([shared, made], [['data'], []]);
-    assert.throws(() => plan({ VolumesFrom: ['nope'] }), { message: 'No such container: nope' });
+    assert.throws(() => plan({ VolumesFrom: ['nope'] }), { code: 'invalid_argument', message: 'No such container: nope' });
     assert.throws(() => plan({ VolumesFrom: ['other:bogus'] }, [], { other }), { message: 'invalid mode: bogus' });
   });
   test('parents before children', () => {

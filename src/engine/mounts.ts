@@ -1,4 +1,4 @@
-import { invalid } from '#base/errors.ts';
+import { codeOf, invalid, messageOf } from '#base/errors.ts';
 import type { HostConfig, MountPoint } from '#spec/wire/container.ts';
 import { cleanDestination, cleanPath, parseBind, parseMode, parseTmpfsOptions, type MountRequest } from './mount-request.ts';
 import { parseMount } from './mount-spec.ts';
@@ -80,9 +80,18 @@ function inherited(entries: readonly string[], ports: MountPlanPorts): PlannedMo
     const mode = cut < 0 ? '' : entry.slice(cut + 1);
     const { rw, propagation, noCopy } = parseMode(mode);
     if (propagation !== '' || noCopy) throw invalid(`invalid mode: ${mode}`);
-    const others = ports.mountsOf(cut < 0 ? entry : entry.slice(0, cut)).filter((mount) => mount.origin !== 'tmpfs');
+    const others = mountsOf(cut < 0 ? entry : entry.slice(0, cut), ports).filter((mount) => mount.origin !== 'tmpfs');
     return others.map((mount) => ({ ...mount, mode, rw: mount.rw && rw, copyUp: false, origin: 'volumes-from' as const }));
   });
+}
+
+/** Clients take a 404 from create for a missing image: a missing container is an invalid argument. */
+function mountsOf(container: string, ports: MountPlanPorts): readonly PlannedMount[] {
+  try {
+    return ports.mountsOf(container);
+  } catch (error) {
+    throw codeOf(error) === 'not_found' ? invalid(messageOf(error), { cause: error }) : error;
+  }
 }
 
 function realise(mount: PlannedMount | MountRequest, ports: MountPlanPorts): PlannedMount {
