@@ -170,6 +170,22 @@ test('links that lead out stay inside (CVE-2018-15664), whatever swaps them mean
   assert.ok(!existsSync(join(outside, 'planted')) && !existsSync(join(outside, 'loot')));
 });
 
+test('a bound /proc does not open the host', needsRoot, async () => {
+  const bind = { type: 'bind' as const, subpath: '', rw: true };
+  const made = makeContainer({ mounts: [{ ...bind, source: '/proc', destination: '/data' }, { ...bind, source: shop.folder('shared'), destination: '/rw' }] });
+  const outside = shop.folder('host');
+  writeFileSync(join(outside, 'secret'), 'secret');
+  made.root.acquire();
+  symlinkSync(`/data/${process.pid}/root${outside}`, join(made.merged, 'logs'));
+  symlinkSync('/rw', join(made.merged, 'fine'));
+  await assert.rejects(get(made, '/logs/secret'), { code: 'not_found' });
+  await assert.rejects(put(made, '/logs', [{ name: 'planted' }]), { code: 'not_found' });
+  await put(made, '/fine', [{ name: 'kept', content: 'kept' }]);
+  assert.equal(readFileSync(join(shop.folder('shared'), 'kept'), 'utf8'), 'kept');
+  made.root.release();
+  assert.ok(!existsSync(join(outside, 'planted')));
+});
+
 test('changes: added, modified and deleted, as Docker prints them', needsRoot, async () => {
   const made = makeContainer();
   const { root } = made;

@@ -1,8 +1,8 @@
-import { closeSync, constants, fstatSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isErrno } from '#base/errors.ts';
 import { chdir, chroot, close, CLONE, fchdir, MNT, mount, MS, O, open, openat2, pivotRoot, RESOLVE, setns, umask, umount, unshare } from '../kernel.ts';
-import { kernelMounts } from '../mount.ts';
+import { kernelMounts, mountsUnder } from '../mount.ts';
 import type { JailBind, JailRoot } from './protocol.ts';
 
 let outside: { root: number; mounts: number } | undefined;
@@ -53,6 +53,7 @@ function assemble({ path, binds }: Extract<JailRoot, { kind: 'container' }>): vo
   const home = open('/', O.PATH | constants.O_DIRECTORY);
   try {
     for (const bind of binds) addBind(root, bind, home);
+    if (binds.some((bind) => statSync(bind.source).isDirectory())) hideProc(path);
     fchdir(root);
   } finally {
     close(root);
@@ -61,6 +62,12 @@ function assemble({ path, binds }: Extract<JailRoot, { kind: 'container' }>): vo
   pivotRoot('.', '.');
   umount('.', MNT.DETACH);
   chdir('/');
+}
+
+/** A bound procfs holds links that lead to other processes' roots (`/proc/1/root`), past any root of ours: it goes. */
+function hideProc(path: string): void {
+  const mounted = mountsUnder(readFileSync('/proc/thread-self/mountinfo', 'utf8'), path);
+  for (const { target } of mounted.filter(({ type }) => type === 'proc').reverse()) umount(target);
 }
 
 /** The kernel finds source and mount point inside their roots, whatever symlinks others made there. */
