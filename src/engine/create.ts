@@ -44,7 +44,7 @@ export function createContainer(context: ContainerContext, { name, platform, bod
   checkLogConfig({ type: hostConfig.LogConfig?.Type ?? '', options: hostConfig.LogConfig?.Config ?? {} });
   for (const link of hostConfig.Links ?? []) checkLink(context, parseLink(link).target);
   const wanted = config.NetworkDisabled === true ? {} : networksOf(hostConfig, networking?.EndpointsConfig ?? {}, mac);
-  networks.check(Object.keys(wanted));
+  checkNetworks(networks, Object.keys(wanted));
   store.transaction(() => {
     const mounts = planMounts(
       { hostConfig, volumes: Object.keys(config.Volumes ?? {}) },
@@ -75,7 +75,16 @@ export function createContainer(context: ContainerContext, { name, platform, bod
   return { Id: id, Warnings: warnings };
 }
 
-/** Not not_found: clients take a 404 from create for a missing image. */
+/** Not not_found: clients take a 404 from create for a missing image. Docker says so at start only. */
+function checkNetworks(networks: ContainerContext['networks'], names: string[]): void {
+  try {
+    networks.check(names);
+  } catch (error) {
+    throw codeOf(error) === 'not_found' ? invalid(messageOf(error), { cause: error }) : error;
+  }
+}
+
+/** The same. */
 function checkLink({ store }: ContainerContext, target: string): void {
   try {
     store.find(target);
