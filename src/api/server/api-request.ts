@@ -89,8 +89,12 @@ export class ApiRequest {
     const message = this.#message;
     const tooLarge = (): EngineError => invalid(`the request body is larger than ${LARGEST_JSON / 1024 / 1024} MiB`);
     if (Number(message.headers['content-length'] ?? 0) > LARGEST_JSON) throw tooLarge();
-    const timer = setTimeout(() => message.destroy(invalid('the request body did not arrive in time')), JSON_DEADLINE);
-    try {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(
+      () => reject(new EngineError('invalid_argument', 'the request body did not arrive in time', { details: { status: 408 } })),
+      JSON_DEADLINE,
+    );
+    const read = async (): Promise<string> => {
       const chunks: Buffer[] = [];
       let size = 0;
       for await (const chunk of message as AsyncIterable<Buffer>) {
@@ -99,6 +103,12 @@ export class ApiRequest {
         chunks.push(chunk);
       }
       return chunks.length === 1 ? chunks[0]!.toString() : Buffer.concat(chunks).toString();
+    };
+    const reading = read();
+    // After the deadline nobody waits for it any more.
+    reading.catch(() => {});
+    try {
+      return await Promise.race([reading, late]);
     } finally {
       clearTimeout(timer);
     }

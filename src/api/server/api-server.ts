@@ -73,7 +73,6 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     Server: `Gantry/${options.version} (linux)`,
   };
   const guarded = new WeakSet<Duplex>();
-  const upgraded = new Set<Duplex>();
   const connections = new Set<Socket>();
 
   const find = (message: IncomingMessage): { match: RouteMatch; target: Target } | { refusal: Reply } => {
@@ -143,18 +142,25 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     response: ServerResponse,
     { session }: { session: Extract<Reply, { kind: 'session' }>['session'] },
   ): Promise<void> => {
-    // Old clients take the connection over without asking. The answer ends with the connection, the body is the input.
+    // Old clients take the connection over without asking. Those that announce no body send their input as bare bytes.
+    const head = `HTTP/1.1 200 OK\r\nContent-Type: ${RAW_STREAM}\r\n\r\n`;
+    if (message.complete) {
+      const wire = takeOver(message, response);
+      connections.add(wire);
+      wire.on('close', () => connections.delete(wire));
+      wire.write(head);
+      await pipeSession(session, wire, undefined);
+      return;
+    }
+    // The answer ends with the connection, the body is the input.
     response.shouldKeepAlive = false;
     response.useChunkedEncodingByDefault = false;
-    response.removeHeader('Transfer-Encoding');
     response.writeHead(200, { 'Content-Type': RAW_STREAM });
     response.flushHeaders();
     await pipeResponse(session, message, response);
   };
 
   const upgrade = async (message: IncomingMessage, wire: Duplex, head: Buffer): Promise<void> => {
-    upgraded.add(wire);
-    wire.on('close', () => upgraded.delete(wire));
     wire.on('error', () => {});
     const reply = await run(message, (callback) => wire.once('close', callback));
     if (reply.kind === 'session') {
@@ -249,6 +255,18 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       http.emit('close');
     },
   };
+}
+
+/** Takes a request's connection away from HTTP, as the upgrade event does for those that ask. */
+function takeOver(message: IncomingMessage, response: ServerResponse): Socket {
+  const { socket } = message;
+  // Listening for data makes the parser give the handle back; only then do its own listeners matter.
+  socket.on('data', () => {});
+  for (const event of ['data', 'end', 'close', 'drain', 'error', 'timeout']) socket.removeAllListeners(event);
+  socket.on('error', () => {});
+  response.detachSocket(socket);
+  socket.setTimeout(0);
+  return socket;
 }
 
 /** Lets go of what an answer holds when nobody is left to read it. */

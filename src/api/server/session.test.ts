@@ -97,6 +97,32 @@ test('without an upgrade the answer is the raw stream until the end', async () =
   assert.equal(body, '\u0001\0\0\0\0\0\0\u0005plain');
 });
 
+test('without an upgrade bare bytes are the input, and so is a body', async () => {
+  for (const [head, bytes] of [
+    ['', 'bare bytes'],
+    ['Transfer-Encoding: chunked\r\n', 'a\r\nbare bytes\r\n0\r\n\r\n'],
+  ] as const) {
+    const session = fakeSession();
+    session.onInput = (text) => {
+      session.emit('stdout', `got ${text}`);
+      session.endOutput();
+    };
+    await using served = await serve({ containers: { attach: async () => session } });
+    const socket = connect(served.socketPath);
+    socket.write(`POST /containers/c/attach?stream=1&stdin=1&stdout=1 HTTP/1.1\r\nHost: d\r\n${head}\r\n`);
+    let received = '';
+    let asked = false;
+    for await (const chunk of socket as AsyncIterable<Buffer>) {
+      received += chunk.toString('latin1');
+      if (!asked && received.includes('\r\n\r\n')) {
+        asked = true;
+        socket.write(bytes);
+      }
+    }
+    assert.match(received, /got bare bytes$/);
+  }
+});
+
 test('the multiplexed type is named since 1.42', async () => {
   await using served = await serve({
     containers: {
