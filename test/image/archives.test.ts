@@ -180,7 +180,8 @@ test('a bound /proc does not open the host', needsRoot, async () => {
   symlinkSync('/rw', join(made.merged, 'fine'));
   await assert.rejects(get(made, '/logs/secret'), { code: 'not_found' });
   await assert.rejects(put(made, '/logs', [{ name: 'planted' }]), { code: 'not_found' });
-  await put(made, '/fine', [{ name: 'kept', content: 'kept' }]);
+  await assert.rejects(put(made, '/', [{ name: 'logs/planted' }]), /"\/logs" is in the way: not a folder/);
+  await put(made, '/', [{ name: 'fine/kept', content: 'kept' }]);
   assert.equal(readFileSync(join(shop.folder('shared'), 'kept'), 'utf8'), 'kept');
   made.root.release();
   assert.ok(!existsSync(join(outside, 'planted')));
