@@ -3,12 +3,14 @@
  * CommonJS: it starts some 8 ms sooner than modules do. koffi stays outside, it carries native code.
  */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, globSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { build, type BuildOptions } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
 const out = join(root, 'dist');
+// Built aside and renamed: engines may start from dist at any moment.
+const aside = join(out, `.new-${process.pid}`);
 
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 const constants = { GANTRY_VERSION: version, GANTRY_COMMIT: commit(), GANTRY_BUILD_TIME: new Date().toISOString() };
@@ -19,7 +21,7 @@ const common: BuildOptions = {
   target: 'node26',
   format: 'cjs',
   external: ['koffi'],
-  outdir: out,
+  outdir: aside,
   define: {
     GANTRY_BUNDLE: 'true',
     'import.meta.url': '__moduleUrl',
@@ -33,16 +35,19 @@ const common: BuildOptions = {
   absWorkingDir: root,
 };
 
-mkdirSync(out, { recursive: true });
-for (const stale of globSync('*.js', { cwd: out })) rmSync(join(out, stale));
+mkdirSync(aside, { recursive: true });
 const workers = globSync('src/*/**/*.worker.ts', { cwd: root });
 await Promise.all([
   build({ ...common, entryPoints: { gantry: 'src/gantry.ts', daemon: 'src/daemon.ts', keeper: 'src/keeper.ts', client: 'src/api/client/library.ts' } }),
   build({ ...common, entryPoints: workers.map((path) => ({ in: path, out: basename(path, '.ts') })) }),
 ]);
-copyFileSync(join(root, 'src/keeper.sh'), join(out, 'keeper.sh'));
+copyFileSync(join(root, 'src/keeper.sh'), join(aside, 'keeper.sh'));
+writeFileSync(join(aside, 'package.json'), '{"type":"commonjs"}\n');
+const made = readdirSync(aside);
+for (const name of made) renameSync(join(aside, name), join(out, name));
+rmSync(aside, { recursive: true });
+for (const stale of globSync('*.js', { cwd: out })) if (!made.includes(stale)) rmSync(join(out, stale));
 if (process.argv.includes('--package')) writeTypes();
-writeFileSync(join(out, 'package.json'), '{"type":"commonjs"}\n');
 
 /** The client's declarations, with paths that need no import map. */
 function writeTypes(): void {

@@ -32,16 +32,17 @@ export interface Traces {
 
 const source = new URL('../src/', import.meta.url).pathname;
 
-/** Starts keeper and engine on folders of their own; `args` are engine options; `built` takes what lies in dist. */
+/** Starts keeper and engine on folders of their own; `args` are engine options; `built` takes what lies in dist, as `npm test` does. */
 export async function startEngine(options: { args?: readonly string[]; env?: Record<string, string>; built?: boolean } = {}): Promise<TestEngine> {
   const folder = mkdtempSync(join(tmpdir(), 'gantry-test-'));
   const root = join(folder, 'root');
   const run = join(folder, 'run');
   const socket = join(run, 'gantry.sock');
   const { instance } = createLayout(root, run);
-  const child = spawn(process.execPath, [options.built ? join(source, '../dist/keeper.js') : join(source, 'keeper.ts'), '--data-root', root, '--exec-root', run, ...(options.args ?? [])], {
+  const built = options.built ?? process.env['GANTRY_TEST_BUILT'] === '1';
+  const child = spawn(process.execPath, [built ? join(source, '../dist/keeper.js') : join(source, 'keeper.ts'), '--data-root', root, '--exec-root', run, ...(options.args ?? [])], {
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, ...options.env },
+    env: { ...process.env, ...(built ? { NODE_COMPILE_CACHE: join(source, '../dist/.cache') } : {}), ...options.env },
   });
   const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
   assert.equal(code, 0, 'the keeper starts');

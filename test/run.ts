@@ -1,4 +1,5 @@
 /** Runs the test files given, or all; prints what was skipped and why before node:test's totals. Exit code 1 on failure. */
+import { execFileSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +12,12 @@ const unitOnly = args.includes('--unit');
 const named = args.filter((arg) => !arg.startsWith('--'));
 const patterns = unitOnly ? ['src/**/*.test.ts'] : ['src/**/*.test.ts', 'test/**/*.test.ts'];
 const files = named.length > 0 ? named : globSync(patterns, { cwd: root }).toSorted().map((path) => join(root, path));
+
+// Engines under test are the built ones: what ships, and quick to start.
+if (!unitOnly) {
+  execFileSync(process.execPath, [join(root, 'scripts/build.ts')], { stdio: 'inherit' });
+  process.env['GANTRY_TEST_BUILT'] = '1';
+}
 
 const skipped: string[] = [];
 const slow: { file: string; seconds: number }[] = [];
