@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readFileSync, rmSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readFileSync, rmSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError, isErrno } from '#base/errors.ts';
 import type { LinuxResources } from '#spec/oci-runtime.ts';
@@ -62,6 +62,7 @@ export function parseRuncState(text: string, mountPoints: Iterable<string>): Run
 
 /** What the runtime keeps of a container; undefined when it knows none of that id. */
 export function readRuntimeStatus(stateRoot: string, id: string, cgroups: CgroupHierarchies): RuntimeStatus | undefined {
+  if (!existsSync(join(stateRoot, id))) return undefined;
   const crun = readState(join(stateRoot, id, 'status'));
   if (crun !== undefined) return parseCrunStatus(crun);
   const runc = readState(join(stateRoot, id, 'state.json'));
@@ -184,9 +185,9 @@ class Crun implements Runtime {
       rmSync(folder, { recursive: true, force: true });
       return;
     }
-    if (status === undefined && !readable(folder)) return;
+    if (status === undefined && !existsSync(folder)) return;
     const { code, stderr } = await this.#spawn('delete', '--force', id);
-    if (code !== 0 && readable(folder) && !/does not exist/.test(stderr)) throw this.#failed('delete', stderr);
+    if (code !== 0 && existsSync(folder) && !/does not exist/.test(stderr)) throw this.#failed('delete', stderr);
     rmSync(folder, { recursive: true, force: true });
   }
 
@@ -217,14 +218,5 @@ class Crun implements Runtime {
   #failed(action: string, stderr: string): EngineError {
     const message = stderr.trim().split('\n').at(-1)?.replace(/^(?:crun|runc): /, '') ?? '';
     return new EngineError('internal', `${this.name} ${action} failed: ${message === '' ? 'no message' : message}`);
-  }
-}
-
-function readable(path: string): boolean {
-  try {
-    closeSync(openSync(path, constants.O_RDONLY));
-    return true;
-  } catch {
-    return false;
   }
 }

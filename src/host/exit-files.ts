@@ -11,31 +11,24 @@ const ID = /^[0-9a-zA-Z][\w-]*$/;
 /** Reads the status of a container or exec that ended; undefined when it has not (or was forgotten). */
 export function readExitFile(exitDir: string, id: string): { code: number; at: bigint } | undefined {
   const path = join(exitDir, id);
-  return readStatus(path) ?? readFolder(path);
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (stat === undefined) return undefined;
+  return stat.isDirectory() ? readFolder(path) : readStatus(path, stat.mtimeNs);
 }
 
 function readFolder(path: string): { code: number; at: bigint } | undefined {
-  let names: string[];
-  try {
-    names = readdirSync(path);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
+  for (const name of readdirSync(path)) {
+    const file = join(path, name);
+    const stat = ID.test(name) ? statSync(file, { bigint: true, throwIfNoEntry: false }) : undefined;
+    if (stat !== undefined) return readStatus(file, stat.mtimeNs);
   }
-  const name = names.find((candidate) => ID.test(candidate));
-  return name === undefined ? undefined : readStatus(join(path, name));
+  return undefined;
 }
 
-function readStatus(path: string): { code: number; at: bigint } | undefined {
-  try {
-    const text = readFileSync(path, 'latin1').trim();
-    if (!/^-?\d+$/.test(text)) return undefined;
-    // conmon writes -1 when it could not learn the status.
-    return { code: Number(text) & 0xff, at: statSync(path, { bigint: true }).mtimeNs };
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'EISDIR')) return undefined;
-    throw error;
-  }
+function readStatus(path: string, at: bigint): { code: number; at: bigint } | undefined {
+  const text = readFileSync(path, 'latin1').trim();
+  // conmon writes -1 when it could not learn the status.
+  return /^-?\d+$/.test(text) ? { code: Number(text) & 0xff, at } : undefined;
 }
 
 /** The folder for one exec's exit file; made before conmon starts. */
