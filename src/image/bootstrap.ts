@@ -14,10 +14,10 @@ import type { PendingLayer } from './layer-store.ts';
 const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Makes a base image from the distribution's own packages: `busybox`, `debian` or `debian:<release>`. */
-export async function* bootstrapImage(context: ImageContext, name: string): AsyncIterable<JsonMessage> {
+export async function* bootstrapImage(context: ImageContext, name: string, signal?: AbortSignal): AsyncIterable<JsonMessage> {
   const [family = '', release] = name.split(':');
   if (family === 'busybox' && (release === undefined || release === 'latest')) yield* bootstrapBusybox(context);
-  else if (family === 'debian') yield* bootstrapDebian(context, release === 'latest' ? undefined : release);
+  else if (family === 'debian') yield* bootstrapDebian(context, release === 'latest' ? undefined : release, signal);
   else throw invalid(`there is no recipe for ${JSON.stringify(name)}: busybox, debian or debian:<release>`);
 }
 
@@ -33,8 +33,10 @@ async function* bootstrapBusybox(context: ImageContext): AsyncIterable<JsonMessa
   });
 }
 
-async function* bootstrapDebian(context: ImageContext, release: string | undefined): AsyncIterable<JsonMessage> {
+async function* bootstrapDebian(context: ImageContext, release: string | undefined, signal: AbortSignal | undefined): AsyncIterable<JsonMessage> {
   const root = debianRoot(release);
+  signal?.addEventListener('abort', root.kill, { once: true });
+  if (signal?.aborted === true) root.kill();
   yield { status: `Installing Debian ${root.suite} with mmdebstrap` };
   let unpacking: Promise<PendingLayer> | undefined;
   let pending: PendingLayer | undefined;
@@ -45,6 +47,7 @@ async function* bootstrapDebian(context: ImageContext, release: string | undefin
     await root.done;
     pending = await unpacking;
   } finally {
+    signal?.removeEventListener('abort', root.kill);
     if (pending === undefined) {
       root.kill();
       await unpacking?.then((made) => context.layers.discard(made)).catch(() => {});

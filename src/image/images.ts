@@ -118,7 +118,7 @@ export function createImages(options: ImagesOptions) {
     load: (tar: AsyncIterable<Uint8Array>, given: { quiet: boolean; platforms: string[] }): AsyncIterable<JsonMessage> => loadImages(context, tar, given),
     import: (tar: AsyncIterable<Uint8Array>, given: ImportOptions): AsyncIterable<JsonMessage> => importImage(context, tar, given),
     /** Makes `busybox`, `debian` or `debian:<release>` from this machine's packages; the last status is the image's id. */
-    bootstrap: (name: string): AsyncIterable<JsonMessage> => bootstrapImage(context, name),
+    bootstrap: (name: string, signal?: AbortSignal): AsyncIterable<JsonMessage> => bootstrapImage(context, name, signal),
     close: (): Promise<void> => jail.close(),
   };
 }
