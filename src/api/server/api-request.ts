@@ -48,9 +48,9 @@ export class ApiRequest {
     return this.#signal;
   }
 
-  /** The body as it arrives; reading slowly slows the client down. */
+  /** The body as it arrives; reading slowly slows the client down. A reader that leaves early can still be answered. */
   get body(): AsyncIterable<Uint8Array> {
-    return this.#message;
+    return this.#message.iterator({ destroyOnReturn: false });
   }
 
   /** The client's version is older than this one. */
@@ -97,7 +97,7 @@ export class ApiRequest {
     const read = async (): Promise<string> => {
       const chunks: Buffer[] = [];
       let size = 0;
-      for await (const chunk of message as AsyncIterable<Buffer>) {
+      for await (const chunk of this.body as AsyncIterable<Buffer>) {
         size += chunk.length;
         if (size > LARGEST_JSON) throw tooLarge();
         chunks.push(chunk);

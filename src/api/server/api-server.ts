@@ -130,10 +130,16 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       response.destroy();
     } else {
       const { status, headers, body } = renderWhole(reply, common);
-      // What the client still sends is not read: the connection cannot carry another request.
-      if (!message.complete && status >= 400) headers['Connection'] = 'close';
+      const refusedEarly = !message.complete && status >= 400;
+      if (refusedEarly) headers['Connection'] = 'close';
       response.writeHead(status, headers);
-      response.end(message.method === 'HEAD' ? undefined : body);
+      if (refusedEarly && body !== undefined) {
+        response.write(body);
+        await lingered(message);
+        response.end();
+      } else {
+        response.end(message.method === 'HEAD' ? undefined : body);
+      }
     }
   };
 
@@ -267,6 +273,20 @@ function takeOver(message: IncomingMessage, response: ServerResponse): Socket {
   response.detachSocket(socket);
   socket.setTimeout(0);
   return socket;
+}
+
+/**
+ * Reads on for a moment and throws away: a client that is still sending would see its connection break before it sees why.
+ * Ends when the client does, or after two seconds.
+ */
+async function lingered(message: IncomingMessage): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, 2_000);
+  message.once('end', resolve);
+  message.once('close', resolve);
+  message.resume();
+  await promise;
+  clearTimeout(timer);
 }
 
 /** Lets go of what an answer holds when nobody is left to read it. */

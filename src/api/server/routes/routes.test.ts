@@ -106,6 +106,22 @@ test('bodies: type, emptiness, size, trailing data', async () => {
   assert.match(await create(`{"Image":"${'a'.repeat(5 * 1024 * 1024)}"}`), /^400 .*larger than 4 MiB/);
 });
 
+test('a body that is refused while it is sent is answered all the same', async () => {
+  await using served = await serve({
+    containers: {
+      archivePut: async (_, __, tar) => {
+        for await (const _chunk of tar) throw invalid('not a tar');
+      },
+    },
+  });
+  const { status, text } = await ask(served, 'POST', '/containers/create', 'x'.repeat(6 * 1024 * 1024), { 'Transfer-Encoding': 'chunked' });
+  assert.equal(`${status} ${text}`, '400 {"message":"the request body is larger than 4 MiB"}\n');
+  const large = (async function* () {
+    for (let turn = 0; turn < 100; turn++) yield Buffer.alloc(65536);
+  })();
+  await assert.rejects(served.client.containers.archivePut('c', '/', large), { code: 'invalid_argument', message: 'not a tar' });
+});
+
 test('list: limit, flags and filters', async () => {
   const seen: unknown[] = [];
   await using served = await serve({
