@@ -1,4 +1,5 @@
 import { conflict, EngineError, invalid, isErrno, notModified } from '#base/errors.ts';
+import { killMonitor } from '#host/conmon.ts';
 import type { ExitStatus } from '#host/runtime.ts';
 import type { ContainerId } from '#spec/ids.ts';
 import type { ContainerWaitResponse } from '#spec/wire/container.ts';
@@ -239,22 +240,30 @@ export class Lifecycle {
     return record;
   }
 
-  /** A running container is refused unless forced, which kills it. */
+  /** A running container is refused unless forced, which kills it, even while it starts. */
   async remove(id: ContainerId, options: { volumes: boolean; force: boolean }): Promise<void> {
-    const { store, changes } = this.#context;
-    const record = store.require(id);
-    if (record.life.status === 'removing') throw conflict(`removal of container ${record.name} is already in progress`);
-    if (countsAsRunning(record.life.status)) {
-      if (!options.force) throw conflict(refusal(record));
-      await this.#killForRemoval(record);
+    const { store, changes, layout } = this.#context;
+    for (;;) {
+      const record = store.require(id);
+      if (record.life.status === 'removing') throw conflict(`removal of container ${record.name} is already in progress`);
+      if (countsAsRunning(record.life.status)) {
+        if (!options.force) throw conflict(refusal(record));
+        await this.#killForRemoval(record);
+      } else if (record.starting && options.force) {
+        // A runtime that hangs would keep the lock until its deadline.
+        killMonitor(layout.bundle(id));
+      }
+      const done = await changes.run(id, async () => {
+        const now = store.get(id);
+        // --rm may have removed it after the kill.
+        if (now === undefined) return true;
+        // A start that was under way, or a restart policy, was quicker.
+        if (countsAsRunning(now.life.status)) return false;
+        await removeContainer(this.#context, now, options);
+        return true;
+      });
+      if (done) return;
     }
-    await changes.run(id, async () => {
-      const now = store.get(id);
-      // --rm may have removed it after the kill.
-      if (now === undefined) return;
-      if (countsAsRunning(now.life.status)) throw conflict(refusal(now));
-      await removeContainer(this.#context, now, options);
-    });
   }
 
   async #killForRemoval(record: ContainerRecord): Promise<void> {

@@ -178,7 +178,10 @@ function removeStrays(context: ContainerContext, alive: ReadonlySet<ContainerId>
     }
   }
   for (const graves of [graveFolder(context), bundleGraves(layout)]) {
-    rm(graves, { recursive: true, force: true }).catch((error: unknown) => log.warn('removed containers left files', { error }));
+    // One by one: new ones come meanwhile.
+    for (const name of existsSync(graves) ? readdirSync(graves) : []) {
+      rm(join(graves, name), { recursive: true, force: true }).catch((error: unknown) => log.warn('a removed container left files', { error }));
+    }
   }
 }
 
