@@ -26,7 +26,13 @@ function readFolder(path: string): { code: number; at: bigint } | undefined {
 }
 
 function readStatus(path: string, at: bigint): { code: number; at: bigint } | undefined {
-  const text = readFileSync(path, 'latin1').trim();
+  let text: string;
+  try {
+    text = readFileSync(path, 'latin1').trim();
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
   // conmon writes -1 when it could not learn the status.
   return /^-?\d+$/.test(text) ? { code: Number(text) & 0xff, at } : undefined;
 }
