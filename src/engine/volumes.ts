@@ -195,17 +195,24 @@ export class Volumes {
     });
   }
 
-  /** Forgets the container, and removes its anonymous volumes that nobody else uses when asked to. */
+  /**
+   * Forgets the container, and removes its anonymous volumes that nobody else uses when asked to. They are marked in the
+   * same step that forgets: after a crash in between nothing would lead to them.
+   */
   async release(container: ContainerId, options: { removeAnonymous: boolean }): Promise<void> {
-    const names = this.#store.ofContainer(container);
-    this.#store.release(container);
-    for (const name of names) {
-      const record = this.#store.get(name);
-      if (!options.removeAnonymous || record?.anonymous !== true || this.#store.users(name).length > 0) continue;
+    const doomed = this.#store.transaction(() => {
+      const records = this.#store.ofContainer(container).flatMap((name) => this.#store.get(name) ?? []);
+      this.#store.release(container);
+      const chosen = records.filter(({ name, anonymous }) => options.removeAnonymous && anonymous && this.#store.users(name).length === 0);
+      for (const { name } of chosen) this.#store.setState(name, 'removing');
+      return chosen;
+    });
+    for (const record of doomed) {
       try {
-        await this.#remove(record);
+        await this.#lock.run(record.name, () => this.#erase(record.name));
+        this.#emitDestroy(record);
       } catch (error) {
-        this.#options.log.warn('anonymous volume not removed', { volume: name, error });
+        this.#options.log.warn('anonymous volume not removed', { volume: record.name, error });
       }
     }
   }
@@ -293,7 +300,11 @@ export class Volumes {
       });
       await this.#erase(record.name);
     });
-    this.#options.emit({ type: 'volume', action: 'destroy', id: record.name, attributes: { driver: record.driver } });
+    this.#emitDestroy(record);
+  }
+
+  #emitDestroy({ name, driver }: VolumeRecord): void {
+    this.#options.emit({ type: 'volume', action: 'destroy', id: name, attributes: { driver } });
   }
 
   async #erase(name: string): Promise<void> {
