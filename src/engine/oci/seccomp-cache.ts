@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '#base/errors.ts';
 import type { RuntimeSpec } from '#spec/oci-runtime.ts';
@@ -7,6 +7,7 @@ import type { RuntimeSpec } from '#spec/oci-runtime.ts';
 /** crun installs this filter, in base64, instead of compiling the profile's rules. */
 export const COMPILED_FILTER = 'run.oci.seccomp_bpf_data';
 
+const MAX_KEPT = 200;
 const MAX_INSTRUCTIONS = 4096;
 const INSTRUCTION_BYTES = 8;
 
@@ -51,6 +52,19 @@ export class SeccompCache {
     const temporary = `${path}.${process.pid}`;
     writeFileSync(temporary, filter, { mode: 0o600 });
     renameSync(temporary, path);
+    this.#forgetOldest();
+  }
+
+  /** Clients may send a new profile with every container. */
+  #forgetOldest(): void {
+    const names = readdirSync(this.#folder);
+    if (names.length <= MAX_KEPT) return;
+    const age = (name: string): number => statSync(join(this.#folder, name), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    const oldest = names.toSorted((a, b) => age(a) - age(b)).slice(0, names.length - MAX_KEPT);
+    for (const name of oldest) {
+      rmSync(join(this.#folder, name), { force: true });
+      this.#known.delete(name);
+    }
   }
 
   #load(key: string): string | undefined {
