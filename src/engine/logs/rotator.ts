@@ -28,7 +28,7 @@ export interface RotatorOptions {
   log: Log;
 }
 
-const [SHORTEST, LONGEST] = [50, 1000];
+const [SHORTEST, LONGEST] = [50, 250];
 
 /**
  * Looks at the sizes of running containers' logs, more often the sooner one may be full, and rotates by renaming the file
