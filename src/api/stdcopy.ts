@@ -22,6 +22,33 @@ export function frameChunks(chunks: readonly OutputChunk[]): Buffer {
   return out;
 }
 
+/** Like frameChunks, with a frame for each line: libraries hand a log on frame by frame and call each one a line. */
+export function frameLines(chunks: readonly OutputChunk[]): Buffer {
+  let size = 0;
+  for (const { data } of chunks) size += data.length + HEADER * countLines(data);
+  const out = Buffer.allocUnsafe(size);
+  let at = 0;
+  for (const { stream, data } of chunks) {
+    const kind = stream === 'stderr' ? 0x02000000 : 0x01000000;
+    for (let start = 0; start < data.length; ) {
+      const newline = data.indexOf(10, start);
+      const end = newline < 0 ? data.length : newline + 1;
+      out.writeUInt32BE(kind, at);
+      out.writeUInt32BE(end - start, at + 4);
+      out.set(data.subarray(start, end), at + HEADER);
+      at += HEADER + end - start;
+      start = end;
+    }
+  }
+  return out;
+}
+
+function countLines(data: Uint8Array): number {
+  let lines = data.length > 0 && data[data.length - 1] !== 10 ? 1 : 0;
+  for (let at = data.indexOf(10); at >= 0; at = data.indexOf(10, at + 1)) lines++;
+  return lines;
+}
+
 /** The frame that carries an error which came after the stream began. */
 export function frameError(message: string): Buffer {
   const data = Buffer.from(message);

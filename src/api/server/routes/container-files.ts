@@ -15,7 +15,7 @@ export function containerFileRoutes(containers: ContainerService): Route[] {
     {
       method: 'GET',
       pattern: '/containers/{name}/export',
-      handle: async (request) => bytes(await containers.export(request.param('name'), request.signal), 'application/x-tar'),
+      handle: async (request) => bytes(await containers.export(request.param('name'), request.signal), 'application/octet-stream'),
     },
     {
       method: 'HEAD',

@@ -51,6 +51,7 @@ export function imageRoutes(images: ImageService): Route[] {
       handle: async (request) => {
         const repo = request.query.text('repo');
         if (repo === undefined) throw invalid('invalid reference format: the query parameter repo is empty');
+        if (/^(docker\.io\/)?(library\/)?sha256$/.test(repo)) throw invalid('refusing to create an ambiguous tag using digest algorithm as name');
         await images.tag(request.param('name'), { repo, tag: request.query.text('tag') });
         return empty(201);
       },

@@ -187,7 +187,7 @@ test('logs: options, frames, types', async () => {
         seen.push(options);
         const batches = async function* (): AsyncGenerator<LogBatch> {
           yield [
-            { stream: 'stdout', data: Buffer.from('a\n') },
+            { stream: 'stdout', data: Buffer.from('a\nhalf') },
             { stream: 'stderr', data: Buffer.from('b\n') },
           ];
           if (name === 'broken') throw new Error('the log is damaged');
@@ -199,7 +199,7 @@ test('logs: options, frames, types', async () => {
   const logs = await served.client.containers.logs('c', { stdout: true, stderr: true, since: '10.5', tail: '3', timestamps: true });
   const lines: string[] = [];
   for await (const { stream, data } of logs.output) lines.push(`${stream} ${Buffer.from(data).toString()}`);
-  assert.deepEqual(lines, ['stdout a\n', 'stderr b\n']);
+  assert.deepEqual(lines, ['stdout a\n', 'stdout half', 'stderr b\n'], 'a frame for each line');
   assert.deepEqual(seen[0], {
     stdout: true,
     stderr: true,
@@ -210,7 +210,7 @@ test('logs: options, frames, types', async () => {
     details: false,
     tail: 3,
   });
-  assert.equal((await ask(served, 'GET', '/containers/tty/logs?stdout=1&tail=all')).text, 'a\nb\n');
+  assert.equal((await ask(served, 'GET', '/containers/tty/logs?stdout=1&tail=all')).text, 'a\nhalfb\n');
   assert.equal(seen[1]?.tail, undefined);
   const typeOf = async (path: string): Promise<unknown> => (await ask(served, 'GET', path)).headers['content-type'];
   assert.equal(await typeOf('/v1.41/containers/c/logs?stdout=1'), 'application/vnd.docker.raw-stream');

@@ -1,5 +1,5 @@
 import type { LogBatch } from '#spec/streams.ts';
-import { frameChunks, frameError } from '../../stdcopy.ts';
+import { frameError, frameLines } from '../../stdcopy.ts';
 import { messageOf } from '#base/errors.ts';
 import { errorLine } from '../errors.ts';
 import type { Headers, Reply } from '../reply.ts';
@@ -52,7 +52,7 @@ export function logStream(batches: AsyncIterable<LogBatch>, tty: boolean, conten
 async function* renderBatches(batches: AsyncIterable<LogBatch>, tty: boolean): AsyncGenerator<Uint8Array> {
   for await (const batch of batches) {
     if (batch.length === 0) continue;
-    if (!tty) yield frameChunks(batch);
+    if (!tty) yield frameLines(batch);
     else yield batch.length === 1 ? batch[0]!.data : Buffer.concat(batch.map((chunk) => chunk.data));
   }
 }
