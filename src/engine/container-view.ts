@@ -18,6 +18,8 @@ export interface ViewFacts {
 
 export interface InspectFacts extends ViewFacts {
   logPath: string;
+  /** Empty where the kernel has no AppArmor. */
+  apparmorProfile: string;
   execIds: string[] | null;
   /** overlayfs lower folders, topmost first. */
   layers: readonly string[];
@@ -45,7 +47,7 @@ export function inspectView(record: ContainerRecord, facts: InspectFacts): Conta
     Platform: record.platform.os,
     MountLabel: '',
     ProcessLabel: '',
-    AppArmorProfile: '',
+    AppArmorProfile: facts.apparmorProfile,
     ExecIDs: facts.execIds,
     HostConfig: inspectHostConfig(record.hostConfig),
     GraphDriver: {

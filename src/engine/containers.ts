@@ -21,6 +21,7 @@ import type { Lifecycle } from './lifecycle.ts';
 import { listContainers, sizesOf, type ListOptions } from './list.ts';
 import { logPolicy } from './logs/log-config.ts';
 import { openLogs } from './logs/open-logs.ts';
+import { apparmorProfile } from './oci/apparmor.ts';
 import { decideUpdate } from './oci/update.ts';
 import { resolveUser } from './oci/users.ts';
 import { rootFiles } from './oci/root-files.ts';
@@ -65,6 +66,7 @@ export class Containers {
       folder: layout.container(record.id),
       sandbox: hasProcess(record.life) ? networks.find(record.id) : undefined,
       networkId: this.#options.networkId,
+      apparmorProfile: apparmorProfile(record.hostConfig, this.#context.facts),
       logPath: record.hostConfig.LogConfig?.Type === 'none' ? '' : `${layout.container(record.id)}/log`,
       execIds: execIds.length > 0 ? execIds : null,
       layers: layersOf(() => rootfs.lower(record)),
