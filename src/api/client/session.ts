@@ -28,16 +28,35 @@ async function* rawChunks(input: AsyncIterable<Uint8Array>): AsyncGenerator<Outp
   for await (const data of input) yield { stream: 'stdout', data };
 }
 
-/** Throws the engine's error when one comes in band. */
+/**
+ * Throws the engine's error when one comes in band. What arrived together is handed on together: a log comes in a frame a
+ * line, and a chunk for each would cost the reader a write for each.
+ */
 export async function* demultiplex(input: AsyncIterable<Uint8Array>): AsyncGenerator<OutputChunk> {
   const decoder = new FrameDecoder();
   for await (const bytes of input) {
+    let stream: OutputChunk['stream'] = 'stdout';
+    let together: Uint8Array[] = [];
     for (const frame of decoder.push(bytes)) {
-      if (frame.stream === 'error') throw new Error(Buffer.from(frame.data).toString());
-      yield frame;
+      if (frame.stream === 'error') {
+        if (together.length > 0) yield join(stream, together);
+        throw new Error(Buffer.from(frame.data).toString());
+      }
+      if (frame.stream !== stream && together.length > 0) {
+        yield join(stream, together);
+        together = [];
+      }
+      ({ stream } = frame);
+      together.push(frame.data);
     }
+    if (together.length > 0) yield join(stream, together);
   }
 }
+
+const join = (stream: OutputChunk['stream'], pieces: Uint8Array[]): OutputChunk => ({
+  stream,
+  data: pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces),
+});
 
 /** Output as a client reads it from logs: raw when the container has a tty. */
 export const outputChunks = (input: AsyncIterable<Uint8Array>, tty: boolean): AsyncIterable<OutputChunk> =>

@@ -199,7 +199,12 @@ test('logs: options, frames, types', async () => {
   const logs = await served.client.containers.logs('c', { stdout: true, stderr: true, since: '10.5', tail: '3', timestamps: true });
   const lines: string[] = [];
   for await (const { stream, data } of logs.output) lines.push(`${stream} ${Buffer.from(data).toString()}`);
-  assert.deepEqual(lines, ['stdout a\n', 'stdout half', 'stderr b\n'], 'a frame for each line');
+  assert.deepEqual(lines, ['stdout a\nhalf', 'stderr b\n']);
+  assert.equal(
+    (await ask(served, 'GET', '/containers/c/logs?stdout=1')).text,
+    '\u0001\0\0\0\0\0\0\u0002a\n\u0001\0\0\0\0\0\0\u0004half\u0002\0\0\0\0\0\0\u0002b\n',
+    'a frame for each line',
+  );
   assert.deepEqual(seen[0], {
     stdout: true,
     stderr: true,
@@ -211,7 +216,7 @@ test('logs: options, frames, types', async () => {
     tail: 3,
   });
   assert.equal((await ask(served, 'GET', '/containers/tty/logs?stdout=1&tail=all')).text, 'a\nhalfb\n');
-  assert.equal(seen[1]?.tail, undefined);
+  assert.equal(seen[2]?.tail, undefined);
   const typeOf = async (path: string): Promise<unknown> => (await ask(served, 'GET', path)).headers['content-type'];
   assert.equal(await typeOf('/v1.41/containers/c/logs?stdout=1'), 'application/vnd.docker.raw-stream');
   assert.equal(await typeOf('/v1.42/containers/c/logs?stdout=1'), 'application/vnd.docker.multiplexed-stream');
