@@ -1,7 +1,11 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { EngineError, invalid } from '#base/errors.ts';
+import { EngineError, invalid, wrap } from '#base/errors.ts';
+import { kernelMounts } from '#host/mount.ts';
 
 export interface AptSource {
   uri: string;
@@ -84,7 +88,11 @@ export function debianRoot(wanted: string | undefined): DebianRoot {
   if (!/^[a-z][a-z0-9-]{0,40}$/.test(suite)) throw invalid(`${JSON.stringify(suite)} is not the name of a Debian release`);
   const host = hostIsDebian ? ['/etc/apt/sources.list', ...listSources()].flatMap((path) => parseAptSources(readText(path))) : [];
   const env: NodeJS.ProcessEnv = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', GANTRY_SOURCES: publicSources(suite) };
-  for (const name of ['http_proxy', 'https_proxy', 'no_proxy', 'TMPDIR']) if (process.env[name] !== undefined) env[name] = process.env[name];
+  // Of our own, so that a run that was stopped leaves nothing; open to others because apt downloads as a user of its own.
+  const folder = mkdtempSync(join(tmpdir(), 'gantry-debian-'));
+  chmodSync(folder, 0o755);
+  env['TMPDIR'] = folder;
+  for (const name of ['http_proxy', 'https_proxy', 'no_proxy']) if (process.env[name] !== undefined) env[name] = process.env[name];
   const child = spawn(program, ['--variant=minbase', '--format=tar', `--customize-hook=${clean}`, suite, '-', '-'], { env, cwd: '/', stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.on('error', () => {});
   child.stdin.end(`${sourcesFor(host, hostSuite, suite).join('\n')}\n`);
@@ -96,15 +104,26 @@ export function debianRoot(wanted: string | undefined): DebianRoot {
       if (/^[IW]: (?!running --customize-hook)/.test(line)) yield line.slice(3);
     }
   })();
-  const done = new Promise<void>((resolve, reject) => {
-    child.once('error', (error) => reject(new EngineError('internal', `mmdebstrap could not start: ${error.message}`, { cause: error })));
-    child.once('close', (code) => {
-      if (code === 0) resolve();
-      else reject(new EngineError('internal', `mmdebstrap failed: ${last.filter((line) => /^E: |error/i.test(line)).at(-1) ?? last.at(-1) ?? `exit status ${code}`}`));
+  const ended = new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve));
+  const done = ended
+    .catch((error: unknown) => {
+      throw wrap(error, 'mmdebstrap could not start');
+    })
+    .finally(() => removeWorkshop(folder))
+    .then((code) => {
+      if (code === 0) return;
+      if (child.killed) throw new EngineError('unavailable', 'mmdebstrap was stopped');
+      const complaint = last.filter((line) => /^E: |error/i.test(line)).at(-1) ?? last.at(-1);
+      throw new EngineError('internal', `mmdebstrap failed: ${complaint ?? `exit status ${code}`}`);
     });
-  });
   done.catch(() => {});
   return { suite, tar: child.stdout, progress, done, kill: () => void child.kill('SIGTERM') };
+}
+
+/** mmdebstrap binds the host's /dev and /sys into its tree: nothing is removed while any of that is still mounted. */
+async function removeWorkshop(folder: string): Promise<void> {
+  for (const { target } of kernelMounts.list(folder).reverse()) kernelMounts.unmount(target);
+  if (kernelMounts.list(folder).length === 0) await rm(folder, { recursive: true, force: true });
 }
 
 function listSources(): string[] {
