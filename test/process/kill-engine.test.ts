@@ -80,9 +80,14 @@ test(`the engine is killed ${kills} times`, async () => {
     assert.deepEqual([State.Status, State.Pid], ['running', pid], `${name} was left alone`);
   }
   await until(async () => (await inspect('checked')).State.Health?.Status === 'healthy');
+  // Its back-off has grown to a minute by now; a new one's has not.
   const again = await inspect('again');
   assert.ok(again.RestartCount > 0);
-  await until(async () => (await inspect('again')).RestartCount > again.RestartCount);
+  assert.match(again.State.Status, /^(?:running|restarting)$/);
+  await docker.ok(['run', '-d', '--name', 'another', '--restart', 'always', image, 'sh', '-c', 'exit 3']);
+  await until(async () => (await inspect('another')).RestartCount >= 1);
+  process.kill(engine.enginePid(), 'SIGKILL');
+  await until(async () => (await inspect('another')).RestartCount >= 3);
 
   // Every number that was printed is in the log, once and in order.
   await docker.ok(['stop', '-t', '0', 'counter']);
