@@ -2,6 +2,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { conflict, EngineError, messageOf, notFound } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
+import { monitorFiles, readPid } from '#host/monitor-files.ts';
 import { sendSignal } from '#host/pidfd.ts';
 import type { AttachConnection, ExitStatus, RuntimeRefusal } from '#host/runtime.ts';
 import { asExecId, type ContainerId, type ExecId } from '#spec/ids.ts';
@@ -167,8 +168,19 @@ export class Execs {
         const status = this.#context.monitor.readExit(this.#context.layout.exits, exec.id);
         if (status) this.#finish(exec, status.code);
         else if (!hasProcess(container.life) || !this.#context.processes.isAlive(exec.pid, exec.startTime)) this.#finish(exec, 137);
+        else if (readPid(monitorFiles.monitorPid(this.#bundle(exec))) === undefined) this.#awaitOrphan(exec);
       }
     }
+  }
+
+  /** An exec without a monitor whose engine died: nobody learns its status, but its end is seen. */
+  #awaitOrphan({ id, pid, startTime }: ExecRecord): void {
+    const timer = setInterval(() => {
+      const exec = this.#store.get(id);
+      if (exec?.exitCode === undefined && this.#context.processes.isAlive(pid, startTime)) return;
+      clearInterval(timer);
+      if (exec && exec.exitCode === undefined) this.#finish(exec, 137);
+    }, 1000).unref();
   }
 
   async #launch(record: ContainerRecord, exec: ExecRecord, request: ExecCreateRequest, attach: ((bundle: string) => Promise<void>) | undefined): Promise<void> {
