@@ -190,4 +190,12 @@ describe('volumes', () => {
     assert.deepEqual([await names(), store.users('data')], [['data'], []]);
     assert.equal(existsSync(join(folder, 'volumes/gone')), false);
   });
+  test('a volume that cannot be removed yet does not keep the engine from starting', async () => {
+    volumes.ensure(named('stuck'));
+    store.setState('stuck', 'removing');
+    const busy: Mounts = { ...noMounts, list: () => [{ target: join(folder, 'volumes/stuck/_data'), type: 'tmpfs', source: 'tmpfs', root: '/' }] };
+    const again = new Volumes({ store, root: join(folder, 'volumes'), mounts: busy, measure: async () => 0, clock: systemClock, emit: () => {}, log: silentLog });
+    await again.recover({ known: new Set(), running: new Set() });
+    assert.equal(store.get('stuck')?.state, 'removing');
+  });
 });

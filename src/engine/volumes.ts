@@ -219,7 +219,8 @@ export class Volumes {
 
   /**
    * Before the container starts: mounts what lies behind volumes with options, and fills those that are empty and have a
-   * filler. `mounts` is for the events. Idempotent. A fill is staged beside the data and appears only when whole; a crash in between leaves nothing.
+   * filler. `mounts` is for the events. Idempotent. A fill is staged beside the data and appears only when whole; a crash
+   * in between leaves nothing.
    */
   async activate(
     container: ContainerId,
@@ -258,8 +259,13 @@ export class Volumes {
       else this.#store.setActive(id, containers.running.has(id));
     }
     for (const record of this.#store.all()) {
-      if (record.state === 'removing') await this.#erase(record.name);
-      else this.#unmountIfIdle(record.name);
+      try {
+        if (record.state === 'removing') await this.#erase(record.name);
+        else this.#unmountIfIdle(record.name);
+      } catch (error) {
+        // One that cannot go now stays marked for the next start; it must not keep the engine from this one.
+        this.#options.log.warn('a volume could not be tidied', { volume: record.name, error });
+      }
     }
   }
 
