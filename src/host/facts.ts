@@ -133,13 +133,19 @@ function legacyFiles(): string[] {
   return ['blkio', 'cpu', 'cpuset', 'memory', 'pids'].flatMap((controller) => listing(join(cgroupRoot, controller)));
 }
 
-/** v2's root lacks the limits; any child with the controllers has them. */
+/** v2's root lacks the limits; a child with the controllers has them. Without one, what the controllers usually offer. */
 function unifiedFiles(): string[] {
   const child = ['system.slice', 'user.slice', 'init.scope', ...listing(cgroupRoot)]
     .map((name) => join(cgroupRoot, name))
     .find((path) => exists(join(path, 'memory.max')));
-  return child === undefined ? [] : listing(child);
+  return child === undefined ? unifiedControllers().flatMap((name) => usualFiles[name] ?? []) : listing(child);
 }
+
+const usualFiles: Record<string, string[]> = {
+  memory: ['memory.max', 'memory.low', 'memory.swap.max'],
+  cpu: ['cpu.weight', 'cpu.max'],
+  blkio: ['io.max', 'io.weight'],
+};
 
 function cpuset(kind: 'cpus' | 'mems'): string | undefined {
   const text = [`cpuset.${kind}.effective`, `cpuset/cpuset.${kind}`, `cpuset.${kind}`]

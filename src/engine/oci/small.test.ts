@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parseCpuList } from '#host/facts.ts';
 import { apparmorProfile } from './apparmor.ts';
 import { deviceNumbers, parseDeviceRule } from './devices.ts';
 import { overlayEnvironment, processEnvironment } from './environment.ts';
@@ -43,11 +42,6 @@ test('device rules and numbers', () => {
   assert.deepEqual(parseDeviceRule('c *:3 mr'), { allow: true, type: 'c', minor: 3, access: 'mr' });
   for (const bad of ['c 1:3', 'x 1:3 r', 'c 1:3 q', 'c 1:3 rwmr', 'c a:3 r']) assert.throws(() => parseDeviceRule(bad), /invalid device cgroup rule format/);
   assert.deepEqual(deviceNumbers(0x103), { major: 1, minor: 3 });
-});
-
-test('cpu lists', () => {
-  assert.deepEqual(parseCpuList('0-2,5'), [0, 1, 2, 5]);
-  for (const bad of ['a', '1-', '3-1', '1,,x', '0x1']) assert.throws(() => parseCpuList(bad), RangeError);
 });
 
 describe('ulimits', () => {
