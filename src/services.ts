@@ -32,7 +32,7 @@ import { System } from '#engine/system.ts';
 import { Volumes } from '#engine/volumes.ts';
 import { volumeMigrations, VolumeStore } from '#engine/volume-store.ts';
 import { Watchdog } from '#engine/watchdog.ts';
-import { cgroupFacts, cgroupParent, detectCgroups, oomKills, prepareCgroups, removeCgroup, type CgroupHierarchies } from '#host/cgroup.ts';
+import { cgroupFacts, cgroupParent, crunObstacle, detectCgroups, oomKills, prepareCgroups, removeCgroup, type CgroupHierarchies } from '#host/cgroup.ts';
 import { createConmon } from '#host/conmon.ts';
 import { createCrun, readRuntimeStatus } from '#host/crun.ts';
 import { openDatabase } from '#host/database.ts';
@@ -90,7 +90,10 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
   const events = new Events(db, clock);
   const store = new ContainerStore(db);
   const paths = runtimePaths(settings);
-  const defaults = containerDefaults(settings, Object.keys(paths));
+  const obstacle = crunObstacle(cgroups);
+  const fallBack = obstacle !== undefined && paths['runc'] !== undefined && settings['default-runtime'] === undefined;
+  if (fallBack) log.warn('runc serves in place of crun', { reason: obstacle });
+  const defaults = containerDefaults(settings, Object.keys(paths).filter((name) => !fallBack || name !== 'crun'));
   const jail = createJail();
   const { emit } = events;
 
