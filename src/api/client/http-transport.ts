@@ -98,7 +98,9 @@ export function createHttpTransport(options: {
       return false;
     }
     const bytes = Buffer.concat(await Array.fromAsync(answer.body));
-    const most = /too new\. Maximum supported API version is (\d+\.\d+)/.exec(bytes.toString())?.[1];
+    // An answer to HEAD has no body to say so.
+    const theirs = bytes.length === 0 ? answer.head.headers.get('api-version') : undefined;
+    const most = theirs !== undefined && versionBelow(theirs, API_VERSION) ? theirs : /too new\. Maximum supported API version is (\d+\.\d+)/.exec(bytes.toString())?.[1];
     if (most === undefined) {
       answer.body = new ByteQueue({ hold: () => {}, resume: () => {}, abandon: () => {} });
       answer.body.push(bytes);

@@ -1,4 +1,5 @@
-import type { ServerResponse } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Headers, Reply, StreamReply } from './reply.ts';
 import type { Refusal } from './errors.ts';
 
@@ -64,3 +65,23 @@ function drained(response: ServerResponse): Promise<void> {
   });
 }
 
+/** Lets go of what an answer holds when nobody is left to read it. */
+export async function release(reply: Reply): Promise<void> {
+  if (reply.kind === 'session' || reply.kind === 'websocket') reply.session.close();
+  if (reply.kind !== 'stream') return;
+  try {
+    // A generator that was never started would not clean up.
+    for await (const _ of reply.body) break;
+  } catch {
+    // Whatever failed, there is nobody to tell.
+  }
+}
+
+/** A whole answer on a connection that HTTP has let go of. */
+export function writeRaw(wire: Duplex, reply: Whole, common: Headers): void {
+  const { status, headers, body } = renderWhole(reply, { ...common, Connection: 'close' });
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
+  for (const [name, value] of Object.entries(headers)) head += `${name}: ${value}\r\n`;
+  wire.write(`${head}\r\n`);
+  wire.end(body);
+}

@@ -1,28 +1,9 @@
 import assert from 'node:assert/strict';
-import { request as httpRequest } from 'node:http';
 import { test } from 'node:test';
-import { conflict, invalid } from '#base/errors.ts';
+import { invalid } from '#base/errors.ts';
 import type { LogBatch, LogOptions } from '#spec/streams.ts';
-import { type Served, rawExchange, serve } from '../../testing/serve.ts';
-
-/** Method, path and body in; status and text out. */
-function ask(served: Served, method: string, path: string, body?: string, headers: Record<string, string> = {}): Promise<{ status: number; text: string; headers: NodeJS.Dict<string | string[]> }> {
-  return new Promise((resolve, reject) => {
-    const type = body === undefined ? {} : { 'Content-Type': 'application/json' };
-    const request = httpRequest({ socketPath: served.socketPath, method, path, headers: { ...type, ...headers }, agent: false }, async (response) => {
-      const chunks = await Array.fromAsync(response as AsyncIterable<Buffer>);
-      resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString(), headers: response.headers });
-    });
-    request.on('error', reject);
-    request.end(body);
-  });
-}
-
-const gather = async (body: AsyncIterable<Uint8Array>): Promise<string> => Buffer.concat(await Array.fromAsync(body)).toString();
-
-async function* pieces(...texts: string[]): AsyncGenerator<Uint8Array> {
-  for (const text of texts) yield Buffer.from(text);
-}
+import { ask, gather, pieces } from '../../testing/ask.ts';
+import { rawExchange, serve } from '../../testing/serve.ts';
 
 test('the life of a container, every option arriving where it belongs', async () => {
   const calls: unknown[] = [];
@@ -161,24 +142,6 @@ test('wait sends its head at once and its outcome when there is one', async () =
   assert.equal((await ask(served, 'POST', '/containers/c/wait?condition=never')).text, '{"message":"invalid condition: \\"never\\""}\n');
 });
 
-test('a client that leaves a stream aborts it', async () => {
-  const aborted = Promise.withResolvers<void>();
-  await using served = await serve({
-    system: {
-      events: async function* (_, signal) {
-        signal.addEventListener('abort', () => aborted.resolve());
-        yield { Type: 'container', Action: 'start' };
-        await aborted.promise;
-      },
-    },
-  });
-  for await (const event of await served.client.system.events()) {
-    assert.equal(event.Action, 'start');
-    break;
-  }
-  await aborted.promise;
-});
-
 test('logs: options, frames, types', async () => {
   const seen: LogOptions[] = [];
   await using served = await serve({
@@ -284,151 +247,6 @@ test('archives go in and out, their stat in a header', async () => {
   assert.deepEqual(await containers.changes('c'), [{ Path: '/a', Kind: 1 }]);
   assert.deepEqual(await containers.commit('c', { repo: 'r', changes: ['CMD x'], pause: false }), { Id: 'sha256:new' });
   assert.deepEqual(put, { repo: 'r', tag: undefined, comment: '', author: '', pause: false, changes: ['CMD x'], config: undefined });
-});
-
-test('images: load, save, import and bootstrap stream; failures are the last line', async () => {
-  await using served = await serve({
-    images: {
-      load: async function* (tar, { quiet }) {
-        yield { stream: `${quiet} ${await gather(tar)}` };
-        throw conflict('half a tar');
-      },
-      import: async function* (tar, options) {
-        yield { status: `${options.repo}:${options.tag} ${options.changes.join('|')} ${await gather(tar)}` };
-      },
-      bootstrap: async function* (name) {
-        if (name === 'bad') throw invalid('no such base image');
-        yield { status: name };
-      },
-      save: async (names) => pieces(names.join(' ')),
-      tag: async () => {},
-      remove: async (name, options) => [{ Untagged: `${name} ${options.force}` }],
-      history: async () => [],
-      list: async () => [],
-      prune: async () => ({ ImagesDeleted: null, SpaceReclaimed: 0 }),
-    },
-  });
-  const { images } = served.client;
-  assert.deepEqual(await Array.fromAsync(await images.load(pieces('a', 'b'))), [
-    { stream: 'false ab' },
-    { errorDetail: { message: 'half a tar' }, error: 'half a tar' },
-  ]);
-  assert.deepEqual(await Array.fromAsync(await images.import(pieces('x'), { repo: 'r', tag: 't', changes: ['CMD a', 'ENV b=c'] })), [
-    { status: 'r:t CMD a|ENV b=c x' },
-  ]);
-  assert.deepEqual(await Array.fromAsync(await images.bootstrap('busybox')), [{ status: 'busybox' }]);
-  await assert.rejects(images.bootstrap('bad'), { code: 'invalid_argument', message: 'no such base image' });
-  assert.equal(await gather(await images.save(['a', 'b'])), 'a b');
-  await images.tag('a', { repo: 'b', tag: '1' });
-  assert.deepEqual(await images.remove('r/a:1', { force: true }), [{ Untagged: 'r/a:1 true' }]);
-  assert.deepEqual([await images.history('a'), await images.list()], [[], []]);
-  await assert.rejects(images.pull('busybox'), { code: 'not_implemented', message: /no registry client/ });
-  await assert.rejects(images.push('busybox'), { code: 'not_implemented' });
-});
-
-test('volumes and networks', async () => {
-  const volume = { Name: 'v', Driver: 'local', Mountpoint: '/m', Labels: {}, Scope: 'local', Options: {} };
-  const seen: unknown[] = [];
-  await using served = await serve({
-    volumes: {
-      list: async () => ({ Volumes: [volume] }),
-      create: async (body) => {
-        seen.push(body);
-        return volume;
-      },
-      inspect: async () => volume,
-      remove: async (name, { force }) => void seen.push([name, force]),
-      prune: async (filters) => {
-        seen.push(filters);
-        return { VolumesDeleted: null, SpaceReclaimed: 0 };
-      },
-    },
-    networks: {
-      list: async () => [],
-      create: async (body) => {
-        seen.push(body);
-        return { Id: 'n', Warning: '' };
-      },
-      inspect: async (name) => ({ Name: name }),
-      connect: async (_, body) => void seen.push(body),
-      disconnect: async (_, body) => void seen.push(body),
-      remove: async (name) => void seen.push(name),
-    },
-  });
-  const { volumes, networks } = served.client;
-  assert.deepEqual(await volumes.list(), { Volumes: [volume], Warnings: null });
-  assert.deepEqual(await volumes.create({ Name: 'v' }), volume);
-  assert.deepEqual(await volumes.inspect('v'), volume);
-  await volumes.remove('v', { force: true });
-  await volumes.prune();
-  await ask(served, 'POST', '/v1.41/volumes/prune');
-  await networks.create({ Name: 'n', Driver: 'bridge' });
-  assert.equal((await networks.inspect('n')).Name, 'n');
-  await networks.connect('n', { Container: 'c', EndpointConfig: { Aliases: ['a'] } });
-  await networks.disconnect('n', { Container: 'c', Force: true });
-  await networks.remove('n');
-  assert.deepEqual(seen, [
-    { Name: 'v' },
-    ['v', true],
-    new Map(),
-    new Map([['all', ['true']]]),
-    { Name: 'n', Driver: 'bridge' },
-    { Container: 'c', EndpointConfig: { Aliases: ['a'] } },
-    { Container: 'c', Force: true },
-    'n',
-  ]);
-});
-
-test('system: version, info, df, events with their times', async () => {
-  const seen: unknown[] = [];
-  await using served = await serve({
-    system: {
-      version: async () => ({ Version: '1' }),
-      info: async () => ({ ID: 'x' }),
-      diskUsage: async (types) => {
-        seen.push(types);
-        return { layersSize: 3, images: [], containers: [], volumes: [] };
-      },
-      events: async function* (options) {
-        if (options.filters.has('foo')) throw invalid("invalid filter 'foo'");
-        seen.push(options);
-        yield { Type: 'network', Action: 'create', timeNano: 1795487530446428761n };
-      },
-    },
-  });
-  const { system } = served.client;
-  assert.deepEqual([await system.version(), await system.info()], [{ Version: '1' }, { ID: 'x' }]);
-  assert.deepEqual(await system.diskUsage(['image']), { layersSize: 3, images: [], containers: [], volumes: [], buildCache: [] });
-  assert.deepEqual(await Array.fromAsync(await system.events({ since: '1', until: '2.5', filters: { type: ['network'] } })), [
-    { Type: 'network', Action: 'create', timeNano: 1795487530446428761n },
-  ]);
-  assert.deepEqual(seen, [['image'], { since: 1_000_000_000n, until: 2_500_000_000n, filters: new Map([['type', ['network']]]) }]);
-  assert.equal((await ask(served, 'GET', '/events?filters=%7B%22foo%22%3A%5B%22a%22%5D%7D')).status, 400);
-  assert.match((await ask(served, 'GET', '/events?since=10&until=5')).text, /cannot be after/);
-  assert.match((await ask(served, 'GET', '/events?since=abc')).text, /invalid time/);
-  assert.match((await ask(served, 'GET', '/system/df?type=foo')).text, /unknown object type: foo/);
-});
-
-test('what this engine does not have says so', async () => {
-  await using served = await serve({});
-  const statusOf = async (method: string, path: string): Promise<number> => (await ask(served, method, path)).status;
-  for (const path of ['/swarm', '/services', '/nodes/x', '/secrets', '/configs/x', '/tasks']) assert.equal(await statusOf('GET', path), 503, path);
-  assert.equal((await ask(served, 'GET', '/plugins')).text, '[]\n');
-  for (const [method, path] of [
-    ['POST', '/build'],
-    ['POST', '/auth'],
-    ['GET', '/images/search?term=a'],
-    ['POST', '/images/create?fromImage=a'],
-    ['POST', '/plugins/pull'],
-    ['GET', '/distribution/a/b/json'],
-    ['POST', '/swarm/init'],
-    ['POST', '/grpc'],
-  ] as const) {
-    const { status, text } = await ask(served, method, path);
-    assert.equal(status, 501, `${method} ${path}`);
-    assert.match((JSON.parse(text) as { message: string }).message, /\w+ \w+ \w+/);
-  }
-  assert.equal((await ask(served, 'POST', '/build/prune')).status, 200);
 });
 
 test('starting with an old kind of body is refused', async () => {

@@ -1,0 +1,42 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Dispatcher } from './dispatcher.ts';
+import { refusalOf } from './errors.ts';
+import type { Headers } from './reply.ts';
+import { MULTIPLEXED_STREAM, RAW_STREAM } from './routes/streams.ts';
+import { pipeSession } from './session-pipe.ts';
+import { acceptWebSocket, serveWebSocket } from './websocket.ts';
+import { refusalReply, release, writeRaw } from './write-reply.ts';
+
+/** Serves a request that asks to leave HTTP; resolves when its connection is done with. */
+export async function serveUpgrade(dispatcher: Dispatcher, message: IncomingMessage, wire: Duplex, head: Buffer, common: Headers): Promise<void> {
+  wire.on('error', () => {});
+  const reply = await dispatcher.run(message, (callback) => wire.once('close', callback));
+  switch (reply.kind) {
+    case 'session': {
+      const contentType = reply.multiplexed ? MULTIPLEXED_STREAM : RAW_STREAM;
+      wire.write(`HTTP/1.1 101 UPGRADED\r\nContent-Type: ${contentType}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`);
+      await pipeSession(reply.session, wire, head);
+      return;
+    }
+    case 'websocket': {
+      let accepted: string;
+      try {
+        accepted = acceptWebSocket(message.headers);
+      } catch (error) {
+        reply.session.close();
+        writeRaw(wire, refusalReply(refusalOf(error)), common);
+        return;
+      }
+      wire.write(accepted);
+      await serveWebSocket(reply.session, wire, head, reply.binary);
+      return;
+    }
+    case 'stream':
+      await release(reply);
+      wire.destroy();
+      return;
+    default:
+      writeRaw(wire, reply, common);
+  }
+}
