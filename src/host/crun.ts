@@ -136,7 +136,7 @@ class Crun implements Runtime {
 
   async kill(id: string, signal: number, all = false): Promise<boolean> {
     const status = this.#status(id);
-    if (status === undefined) return false;
+    if (status === undefined) return this.#isForeign(id) && this.#killByProgram(id, signal, all);
     if (!all) return sendSignal(status.pid, status.startTime, signal);
     if (signal === 9) return killCgroup(this.#cgroups, status.cgroupPath);
     let any = false;
@@ -144,12 +144,23 @@ class Crun implements Runtime {
     return any;
   }
 
+  /** A runtime whose state files are not known here keeps something of the container. */
+  #isForeign(id: string): boolean {
+    return !this.#direct && existsSync(join(this.#root, id));
+  }
+
+  async #killByProgram(id: string, signal: number, all: boolean): Promise<boolean> {
+    return (await this.#spawn('kill', ...(all ? ['--all'] : []), id, String(signal))).code === 0;
+  }
+
   async pause(id: string): Promise<void> {
-    await this.#freeze(id, true);
+    if (this.#status(id) === undefined && this.#isForeign(id)) await this.#call('pause', id);
+    else await this.#freeze(id, true);
   }
 
   async resume(id: string): Promise<void> {
-    await this.#freeze(id, false);
+    if (this.#status(id) === undefined && this.#isForeign(id)) await this.#call('resume', id);
+    else await this.#freeze(id, false);
   }
 
   async #freeze(id: string, frozen: boolean): Promise<void> {
