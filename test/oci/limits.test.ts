@@ -71,6 +71,7 @@ describe('the limits of a container', { skip }, () => {
       hostConfig: { Devices: [{ PathOnHost: '/dev/full', PathInContainer: '/dev/mine', CgroupPermissions: 'rwm' }] },
     });
     assert.equal(one.stdout, '1:7\n1\n');
+    assert.equal(box.run('stat -c "%t:%T" /here/mine', { hostConfig: { Devices: [{ PathOnHost: '/dev/full', PathInContainer: 'here/mine' }] } }).stdout, '1:7\n');
     const tun = 'mknod /tmp/tun c 10 200; head -c 1 /tmp/tun 2>&1; rm /tmp/tun';
     assert.match(box.run(tun).stdout, /Operation not permitted/);
     assert.doesNotMatch(box.run(tun, { hostConfig: { DeviceCgroupRules: ['c 10:200 rwm'] } }).stdout, /Operation not permitted/);

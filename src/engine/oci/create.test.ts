@@ -64,6 +64,7 @@ describe('create requests that Docker refuses, in its words', () => {
     [{ Sysctls: { 'kernel.foo': '1' } }, 'sysctl "kernel.foo" is not in a separate kernel namespace'],
     [{ Sysctls: { 'net.ipv4.ip_forward': '1' }, NetworkMode: 'host' }, 'sysctl "net.ipv4.ip_forward" not allowed in host network namespace'],
     [{ Sysctls: { 'kernel.msgmax': '1' }, IpcMode: 'host' }, 'sysctl "kernel.msgmax" is not allowed in the hosts ipc namespace'],
+    [{ Devices: [{ PathOnHost: '/dev/null', CgroupPermissions: 'q' }] }, 'invalid permissions "q" for device "/dev/null": expected some of r, w and m'],
     [{ DeviceCgroupRules: ['bogus'] }, "invalid device cgroup rule format: 'bogus'"],
     [{ Annotations: { '': 'x' } }, 'invalid Annotations: the empty string is not permitted as an annotation key'],
     [{ StorageOpt: { size: '10G' } }, "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"],

@@ -40,6 +40,11 @@ export function deviceAccess(hostConfig: HostConfig): DeviceAccess {
   return { devices, rules };
 }
 
+/** Refuses other letters than those of the device cgroup; empty means all three. */
+export function checkDevicePermissions({ PathOnHost: path = '', CgroupPermissions: permissions = '' }: DeviceMapping): void {
+  if (!/^[rwm]{0,3}$/.test(permissions)) throw invalid(`invalid permissions "${permissions}" for device "${path}": expected some of r, w and m`);
+}
+
 /** `c 1:3 mr`, `b 8:* r`, `a *:* rwm` as in the kernel's device cgroup. */
 export function parseDeviceRule(text: string): DeviceRule {
   const match = /^([acb]) ([0-9]+|\*):([0-9]+|\*) ([rwm]{1,3})$/.exec(text);
@@ -61,7 +66,8 @@ export function ruleFor(device: LinuxDevice, access: string): DeviceRule {
 /** One node, or every node below a folder, as the container is to see them. */
 function devicesOf(mapping: DeviceMapping): LinuxDevice[] {
   const onHost = mapping.PathOnHost ?? '';
-  const inContainer = mapping.PathInContainer || onHost;
+  const wanted = mapping.PathInContainer || onHost;
+  const inContainer = wanted.startsWith('/') ? wanted : `/${wanted}`;
   const refuse = (why: string): Error => invalid(`error gathering device information while adding custom device "${onHost}": ${why}`);
   let source: string;
   let stat: Stats;

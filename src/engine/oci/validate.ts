@@ -2,7 +2,7 @@ import { invalid, notFound, notImplemented } from '#base/errors.ts';
 import type { HostFacts } from '#host/facts.ts';
 import type { ContainerConfig, HostConfig, RestartPolicy } from '#spec/wire/container.ts';
 import { parseCapabilities } from './capabilities.ts';
-import { parseDeviceRule } from './devices.ts';
+import { checkDevicePermissions, parseDeviceRule } from './devices.ts';
 import type { ContainerDefaults } from './input.ts';
 import { validateResources } from './validate-resources.ts';
 import { validateModes } from './validate-modes.ts';
@@ -34,6 +34,7 @@ export function validateCreate(
   warnings.push(...validateSecurity(hostConfig, facts));
   warnings.push(...validateResources(hostConfig, facts, {}));
   validateSysctls(hostConfig);
+  for (const device of hostConfig.Devices ?? []) checkDevicePermissions(device);
   for (const rule of hostConfig.DeviceCgroupRules ?? []) parseDeviceRule(rule);
   const runtime = hostConfig.Runtime || defaults.defaultRuntime;
   if (!defaults.runtimes.includes(runtime)) throw invalid(`unknown or invalid runtime name: ${runtime}`);
