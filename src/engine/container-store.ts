@@ -41,6 +41,8 @@ export class ContainerStore {
   readonly #records = new Map<ContainerId, ContainerRecord>();
   readonly #names = new Map<string, ContainerId>();
   readonly #statements;
+  /** While a transaction runs. */
+  #undo: (() => void)[] | undefined;
 
   constructor(database: Database) {
     this.#database = database;
@@ -58,8 +60,31 @@ export class ContainerStore {
     }
   }
 
+  /** One write transaction; nested calls join the outer one. What throws leaves records and database as they were. */
   transaction<T>(task: () => T): T {
-    return this.#database.transaction(task);
+    if (this.#undo !== undefined) return task();
+    this.#undo = [];
+    try {
+      return this.#database.transaction(task);
+    } catch (error) {
+      for (const undo of this.#undo.reverse()) undo();
+      throw error;
+    } finally {
+      this.#undo = undefined;
+    }
+  }
+
+  /** Replaces (or removes) a record in memory, so that a failing transaction can put it back. */
+  #set(id: ContainerId, after: ContainerRecord | undefined): void {
+    const before = this.#records.get(id);
+    const put = (from: ContainerRecord | undefined, to: ContainerRecord | undefined): void => {
+      if (from && from.name !== to?.name) this.#names.delete(from.name);
+      if (to) this.#names.set(to.name, id);
+      if (to) this.#records.set(id, to);
+      else this.#records.delete(id);
+    };
+    put(before, after);
+    this.#undo?.push(() => put(after, before));
   }
 
   /** In order of creation. */
@@ -108,8 +133,7 @@ export class ContainerStore {
       definition.id, definition.name, condition.life.status, definition.created, JSON.stringify(definition), JSON.stringify(condition),
     );
     const record = join(definition, condition);
-    this.#records.set(record.id, record);
-    this.#names.set(record.name, record.id);
+    this.#set(record.id, record);
     return record;
   }
 
@@ -121,7 +145,7 @@ export class ContainerStore {
       throw new EngineError('internal', `container ${id} cannot go from ${before.life.status} to ${after.life.status}`);
     }
     this.#statements.condition.run(after.life.status, JSON.stringify(conditionOf(after)), id);
-    this.#records.set(id, after);
+    this.#set(id, after);
     return after;
   }
 
@@ -131,20 +155,14 @@ export class ContainerStore {
     const after: ContainerRecord = { ...before, ...patch };
     if (after.name !== before.name) this.#requireFree(after.name);
     this.#statements.definition.run(after.name, JSON.stringify(definitionOf(after)), id);
-    if (after.name !== before.name) {
-      this.#names.delete(before.name);
-      this.#names.set(after.name, id);
-    }
-    this.#records.set(id, after);
+    this.#set(id, after);
     return after;
   }
 
   remove(id: ContainerId): void {
-    const record = this.#records.get(id);
-    if (!record) return;
+    if (!this.#records.has(id)) return;
     this.#statements.remove.run(id);
-    this.#records.delete(id);
-    this.#names.delete(record.name);
+    this.#set(id, undefined);
   }
 
   #requireFree(name: string): void {
