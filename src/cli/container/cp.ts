@@ -120,12 +120,22 @@ function localSource(path: string, follow: boolean): { real: string; name: strin
     stats = lstatSync(path.replace(/\/\.$/, '/'));
     if (stats.isSymbolicLink() && (follow || path.endsWith('/'))) stats = statSync(path);
   } catch (error) {
-    throw new CliError(`lstat ${path}: ${systemMessage(error)}`);
+    throw new CliError(`lstat ${firstMissing(path)}: ${systemMessage(error)}`);
   }
   if (path.endsWith('/') && !stats.isDirectory()) throw new CliError(`lstat ${path}: not a directory`);
   const plain = path.replace(/\/\.?$/, '') || '/';
   const real = follow ? realpathSync(plain) : plain;
   return { real, name: path.endsWith('/.') ? '.' : splitPath(plain).base, isDirectory: stats.isDirectory() };
+}
+
+/** The path, or the first folder on the way to it that does not exist. */
+function firstMissing(path: string): string {
+  const parts = path.replace(/\/\.?$/, '').split('/').slice(1);
+  for (let count = 1; count < parts.length; count++) {
+    const folder = `/${parts.slice(0, count).join('/')}`;
+    if (!statSync(folder, { throwIfNoEntry: false })) return folder;
+  }
+  return path;
 }
 
 async function containerEnd(client: EngineClient, { container, path }: Place): Promise<CopyEnd> {

@@ -149,7 +149,7 @@ class Execution {
     switch (head.kind) {
       case 'function': {
         if (head.name === 'and' || head.name === 'or') return this.#lazy(head.name, rest, dot, piped);
-        return this.#call(head, head.name, args());
+        return this.#call(head, rest, args());
       }
       case 'field':
       case 'variable':
@@ -170,12 +170,14 @@ class Execution {
     return piped.length > 0 ? piped[0] : value;
   }
 
-  #call(node: { pos: number }, name: string, args: readonly unknown[]): unknown {
+  #call(node: Extract<Operand, { kind: 'function' }>, operands: readonly Operand[], args: readonly unknown[]): unknown {
     try {
-      return this.#functions[name]?.(...args);
+      return this.#functions[node.name]?.(...args);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      return this.#fail(node, name, /^wrong type/.test(message) ? message : `error calling ${name}: ${message}`);
+      const [first] = operands;
+      if (/^wrong type/.test(message)) return first ? this.#fail(first, this.#source(first), message) : this.#fail(node, node.name, message);
+      return this.#fail(node, [node, ...operands].map((operand) => this.#source(operand)).join(' '), `error calling ${node.name}: ${message}`);
     }
   }
 
@@ -188,7 +190,7 @@ class Execution {
       case 'literal':
         return operand.value;
       case 'function':
-        return operand.name === 'and' || operand.name === 'or' ? undefined : this.#call(operand, operand.name, args);
+        return operand.name === 'and' || operand.name === 'or' ? undefined : this.#call(operand, [], args);
       case 'pipe':
         return this.#pipe(operand.pipe, dot);
       case 'field':

@@ -61,8 +61,8 @@ for (const [source, message] of [
   ['{{nope .Name}}', 'template: :1: function "nope" not defined'],
   ['{{$x}}', 'template: :1: undefined variable "$x"'],
   ['{{"x}}', 'template: :1: unterminated quoted string'],
-  ['{{index .List 5}}', 'template: :1:2: executing "" at <index>: error calling index: index out of range: 5'],
-  ['{{eq .Name 3}}', 'template: :1:2: executing "" at <eq>: error calling eq: incompatible types for comparison'],
+  ['{{index .List 5}}', 'template: :1:2: executing "" at <index .List 5>: error calling index: index out of range: 5'],
+  ['{{eq .Name 3}}', 'template: :1:2: executing "" at <eq .Name 3>: error calling eq: incompatible types for comparison'],
 ] as const) {
   test(`${source} fails as in Go`, () => assert.throws(() => run(source), { message }));
 }
