@@ -43,8 +43,6 @@ export function detectCgroups(): CgroupHierarchies {
 export interface CgroupPreparation {
   /** v1 controllers that were mounted now. */
   mounted: string[];
-  /** The kernel now moves processes between cgroups without waiting for an RCU grace period. */
-  fastMoves: boolean;
   failed: { what: string; reason: string }[];
 }
 
@@ -52,11 +50,10 @@ export interface CgroupPreparation {
  * Makes the host's cgroups fit for containers; at every start of an engine that has the right to. Idempotent.
  *
  * On v1 hosts it mounts each controller that is left to an otherwise unused v2 hierarchy, since crun refuses such a mix.
- * Everywhere it sets `favordynmods` (Linux 6.0), without which the first move of a process into a cgroup, hence every
- * container start and exec, takes 5 to 30 ms. Forks and exits of the whole machine then cost some nanoseconds more.
+ * Nothing else of the machine's cgroups is changed.
  */
 export function prepareCgroups(): CgroupPreparation {
-  const done: CgroupPreparation = { mounted: [], fastMoves: false, failed: [] };
+  const done: CgroupPreparation = { mounted: [], failed: [] };
   const attempt = (what: string, task: () => void): boolean => {
     try {
       task();
@@ -77,28 +74,7 @@ export function prepareCgroups(): CgroupPreparation {
       if (mounted) done.mounted.push(controller);
     }
   }
-  const options = unified === undefined ? undefined : mountOptions(unified);
-  if (unified !== undefined && options !== undefined) {
-    // A remount replaces all options of a cgroup2 mount, so those in force are given again.
-    const kept = options.super.filter((option) => !['rw', 'ro', 'favordynmods'].includes(option));
-    const flags = MS.REMOUNT | mountFlags(options.mount);
-    done.fastMoves = options.super.includes('favordynmods')
-      || attempt('set favordynmods', () => mount('cgroup2', unified, null, flags, [...kept, 'favordynmods'].join(',')));
-  }
   return done;
-}
-
-function mountFlags(options: readonly string[]): number {
-  const known: Record<string, number> = { nosuid: MS.NOSUID, nodev: MS.NODEV, noexec: MS.NOEXEC, relatime: MS.RELATIME, ro: MS.RDONLY };
-  return options.reduce((flags, option) => flags | (known[option] ?? 0), 0);
-}
-
-function mountOptions(mountPoint: string): { mount: string[]; super: string[] } | undefined {
-  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
-    const fields = line.split(' ');
-    if (fields[4] === mountPoint) return { mount: fields[5]?.split(',') ?? [], super: fields.at(-1)?.split(',') ?? [] };
-  }
-  return undefined;
 }
 
 function words(text: string | undefined): string[] {
