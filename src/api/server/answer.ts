@@ -1,10 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { StdioSession } from '#spec/streams.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import type { Headers } from './reply.ts';
+import type { Headers, SessionReply } from './reply.ts';
 import { RAW_STREAM } from './routes/streams.ts';
-import { pipeResponse, pipeSession } from './session-pipe.ts';
+import { bodyPipe, serveSession } from './session-pipe.ts';
 import { release, renderWhole, writeStream } from './write-reply.ts';
 
 const LINGER = 2_000;
@@ -27,7 +26,7 @@ export async function answer(dispatcher: Dispatcher, message: IncomingMessage, r
   if (reply.kind === 'stream') {
     await writeStream(response, reply, common, (error) => dispatcher.report(error, message));
   } else if (reply.kind === 'session') {
-    await serveWithoutUpgrade(message, response, reply.session);
+    await serveWithoutUpgrade(message, response, reply, (error) => dispatcher.report(error, message));
   } else if (reply.kind === 'websocket') {
     await release(reply);
     response.destroy();
@@ -47,12 +46,17 @@ export async function answer(dispatcher: Dispatcher, message: IncomingMessage, r
 }
 
 /** Old clients take the connection over without asking. */
-async function serveWithoutUpgrade(message: IncomingMessage, response: ServerResponse, session: StdioSession): Promise<void> {
+async function serveWithoutUpgrade(
+  message: IncomingMessage,
+  response: ServerResponse,
+  reply: SessionReply,
+  onError: (error: unknown) => void,
+): Promise<void> {
   if (message.complete) {
     // They announced no body: their input is bare bytes.
     const wire = takeOver(message, response);
     wire.write(`HTTP/1.1 200 OK\r\nContent-Type: ${RAW_STREAM}\r\n\r\n`);
-    await pipeSession(session, wire, undefined);
+    await serveSession(reply, wire, undefined, onError);
     return;
   }
   // The answer ends with the connection, the body is the input.
@@ -60,7 +64,7 @@ async function serveWithoutUpgrade(message: IncomingMessage, response: ServerRes
   response.useChunkedEncodingByDefault = false;
   response.writeHead(200, { 'Content-Type': RAW_STREAM });
   response.flushHeaders();
-  await pipeResponse(session, message, response);
+  await serveSession(reply, bodyPipe(message, response), undefined, onError);
 }
 
 /** Takes a request's connection away from HTTP, as the upgrade event does for those that ask. */

@@ -8,8 +8,22 @@ export type Reply =
   | { kind: 'text'; status: number; text: string; headers?: Headers }
   | { kind: 'empty'; status: number; headers?: Headers }
   | StreamReply
-  | { kind: 'session'; session: StdioSession; multiplexed: boolean }
+  | SessionReply
   | { kind: 'websocket'; session: StdioSession; binary: boolean };
+
+/**
+ * Takes the connection over. The head goes out before `open` is called, so that what a process says at once never arrives
+ * together with it (python3-docker loses what does). A failure to open goes in band.
+ */
+export interface SessionReply {
+  kind: 'session';
+  tty: boolean;
+  /** The content type says that the stream is multiplexed (API 1.42 and newer). */
+  multiplexed: boolean;
+  open: () => Promise<StdioSession>;
+  /** Called instead of `open` when the client is gone already. */
+  abandon: () => void;
+}
 
 /**
  * The head goes out at once, then the body as it comes. `renderError` puts a failure that comes after the head in band;

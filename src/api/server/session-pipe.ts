@@ -4,15 +4,37 @@ import type { StdioSession } from '#spec/streams.ts';
 import { messageOf } from '#base/errors.ts';
 import { frameChunks, frameError } from '../stdcopy.ts';
 import { DetachWatcher } from './detach-watcher.ts';
+import type { SessionReply } from './reply.ts';
 
 const LINGER = 5_000;
 const PROBE = 15_000;
+
+/** Opens the session of an answer whose head is out already, and joins it to the connection. */
+export async function serveSession(
+  reply: SessionReply,
+  wire: Duplex,
+  early: Buffer | undefined,
+  onError: (error: unknown) => void,
+): Promise<void> {
+  wire.on('error', () => {});
+  let session: StdioSession;
+  try {
+    session = await reply.open();
+  } catch (error) {
+    onError(error);
+    const data = Buffer.from(`${messageOf(error)}\r\n`);
+    wire.write(reply.tty ? data : frameChunks([{ stream: 'stdout', data }]));
+    await finish(wire);
+    return;
+  }
+  await pipeSession(session, wire, early);
+}
 
 /**
  * Joins a process's stdio to a connection that no longer speaks HTTP. Resolves when both are done: the output ended and was
  * flushed, the client detached by its keys, or it went away. The process is never disturbed.
  */
-export async function pipeSession(session: StdioSession, wire: Duplex, early: Buffer | undefined): Promise<void> {
+async function pipeSession(session: StdioSession, wire: Duplex, early: Buffer | undefined): Promise<void> {
   const detach = session.tty ? new DetachWatcher(session.detachKeys) : undefined;
   let inputEnded = false;
   let over = false;
@@ -105,8 +127,7 @@ export function flowing(wire: Duplex): Promise<void> {
   });
 }
 
-/** The same for a request whose client did not ask for an upgrade: its body is the input, the answer's body the output. */
-export function pipeResponse(session: StdioSession, message: IncomingMessage, response: ServerResponse): Promise<void> {
-  const wire = Duplex.from({ readable: message, writable: response } as unknown as NodeJS.ReadWriteStream);
-  return pipeSession(session, wire, undefined);
+/** For a request whose client did not ask for an upgrade: its body is the input, the answer's body the output. */
+export function bodyPipe(message: IncomingMessage, response: ServerResponse): Duplex {
+  return Duplex.from({ readable: message, writable: response } as unknown as NodeJS.ReadWriteStream);
 }

@@ -1,9 +1,24 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { notFound } from '#base/errors.ts';
+import { conflict, invalid, notFound } from '#base/errors.ts';
+import type { ExecInspectResponse } from '#spec/wire/container.ts';
 import { fakeSession } from '../testing/fake-session.ts';
 import { rawExchange, serve } from '../testing/serve.ts';
+
+const inspectedExec: ExecInspectResponse = {
+  ID: 'e',
+  CanRemove: false,
+  DetachKeys: '',
+  Running: false,
+  ExitCode: null,
+  ProcessConfig: { tty: true },
+  OpenStdin: true,
+  OpenStderr: true,
+  OpenStdout: true,
+  ContainerID: 'c',
+  Pid: 0,
+};
 
 const collect = async (output: AsyncIterable<{ stream: string; data: Uint8Array }>): Promise<string> => {
   let seen = '';
@@ -58,6 +73,7 @@ test('exec start reads its body before it takes the connection over', async () =
   const bodies: unknown[] = [];
   await using served = await serve({
     execs: {
+      inspect: async () => inspectedExec,
       start: async (_, body) => {
         bodies.push(body);
         return body.Detach === true ? undefined : session;
@@ -73,6 +89,32 @@ test('exec start reads its body before it takes the connection over', async () =
     { Detach: false, Tty: true, ConsoleSize: [40, 120] },
     { Detach: true, Tty: false },
   ]);
+});
+
+test('exec start takes over before the process runs, and says in band why it does not', async () => {
+  let ran = false;
+  await using served = await serve({
+    execs: {
+      inspect: async (id) => {
+        if (id === 'missing') throw notFound('No such exec instance: missing');
+        return { ...inspectedExec, ExitCode: id === 'ended' ? 0 : null, ProcessConfig: { tty: false } };
+      },
+      start: async (id) => {
+        if (id === 'ended') throw conflict('exec command ended has already run');
+        await headSeen.promise;
+        ran = true;
+        throw invalid('no such program');
+      },
+    },
+  });
+  const headSeen = Promise.withResolvers<void>();
+  const { execs } = served.client;
+  const session = await execs.start('fresh', { tty: false });
+  assert.equal(ran, false, 'the head came first');
+  headSeen.resolve();
+  assert.equal(await collect(session.output), 'stdout:no such program\r\n;');
+  await assert.rejects(execs.start('missing', { tty: false }), { code: 'not_found' });
+  await assert.rejects(execs.start('ended', { tty: false }), { code: 'conflict' });
 });
 
 test('an error before the takeover is an ordinary answer', async () => {

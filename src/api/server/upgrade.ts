@@ -4,7 +4,7 @@ import type { Dispatcher } from './dispatcher.ts';
 import { refusalOf } from './errors.ts';
 import type { Headers } from './reply.ts';
 import { MULTIPLEXED_STREAM, RAW_STREAM } from './routes/streams.ts';
-import { pipeSession } from './session-pipe.ts';
+import { serveSession } from './session-pipe.ts';
 import { acceptWebSocket, serveWebSocket } from './websocket.ts';
 import { refusalReply, release, writeRaw } from './write-reply.ts';
 
@@ -16,7 +16,7 @@ export async function serveUpgrade(dispatcher: Dispatcher, message: IncomingMess
     case 'session': {
       const contentType = reply.multiplexed ? MULTIPLEXED_STREAM : RAW_STREAM;
       wire.write(`HTTP/1.1 101 UPGRADED\r\nContent-Type: ${contentType}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`);
-      await pipeSession(reply.session, wire, head);
+      await serveSession(reply, wire, head, (error) => dispatcher.report(error, message));
       return;
     }
     case 'websocket': {

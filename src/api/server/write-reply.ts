@@ -67,7 +67,8 @@ function drained(response: ServerResponse): Promise<void> {
 
 /** Lets go of what an answer holds when nobody is left to read it. */
 export async function release(reply: Reply): Promise<void> {
-  if (reply.kind === 'session' || reply.kind === 'websocket') reply.session.close();
+  if (reply.kind === 'websocket') reply.session.close();
+  else if (reply.kind === 'session') reply.abandon();
   if (reply.kind !== 'stream') return;
   try {
     // A generator that was never started would not clean up.

@@ -16,7 +16,8 @@ export function containerStreamRoutes(containers: ContainerService): Route[] {
       hijacks: true,
       handle: async (request) => {
         const session = await attach(containers, request, false);
-        return { kind: 'session', session, multiplexed: !session.tty && !request.before('1.42') };
+        const { tty } = session;
+        return { kind: 'session', tty, multiplexed: !tty && !request.before('1.42'), open: async () => session, abandon: () => session.close() };
       },
     },
     {

@@ -1,4 +1,5 @@
 import { invalid } from '#base/errors.ts';
+import type { StdioSession } from '#spec/streams.ts';
 import type { ExecService } from '../../services.ts';
 import { execCreateRequest, execStartRequest } from '../decode/container.ts';
 import { empty, json } from '../reply.ts';
@@ -26,9 +27,21 @@ export function execRoutes(execs: ExecService): Route[] {
       handle: async (request) => {
         const body = await request.json(execStartRequest, {});
         if (body.ConsoleSize != null && (request.before('1.42') || body.Tty !== true)) delete body.ConsoleSize;
-        const session = await execs.start(request.param('id'), body);
-        if (session === undefined) return empty(200);
-        return { kind: 'session', session, multiplexed: !session.tty && !request.before('1.42') };
+        const id = request.param('id');
+        // What is not there or ran before is refused while the connection still speaks HTTP.
+        const { ProcessConfig, Running, ExitCode } = await execs.inspect(id);
+        const fresh = !Running && ExitCode === null;
+        if (body.Detach === true || !fresh) {
+          (await execs.start(id, body))?.close();
+          return empty(200);
+        }
+        const tty = ProcessConfig.tty === true;
+        const open = async (): Promise<StdioSession> => {
+          const session = await execs.start(id, body);
+          if (session === undefined) throw new Error(`exec ${id} was started detached`);
+          return session;
+        };
+        return { kind: 'session', tty, multiplexed: !tty && !request.before('1.42'), open, abandon: () => {} };
       },
     },
     {
