@@ -58,8 +58,11 @@ export async function cleanUp(context: ContainerContext, record: ContainerRecord
       log.error(`${what} of an ended container failed`, { container: id, error });
     }
   };
+  const published = Object.values(networks.find(id)?.ports ?? {}).some((bindings) => bindings !== null && bindings.length > 0);
+  const down = attempt('removing the sandbox', () => networks.down(id));
   await Promise.all([
-    attempt('removing the sandbox', () => networks.down(id)),
+    // Only a published port could be missed by whoever is told of the end; the next start waits for the sandbox itself.
+    published ? down : undefined,
     attempt('removing the cgroup', () => context.runtime(record.hostConfig.Runtime ?? undefined).delete(id)).then(async () => {
       // A process that left the container's pid namespace would still hold the root.
       rootfs.release(id);

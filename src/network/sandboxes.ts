@@ -205,12 +205,13 @@ export class Sandboxes {
   async #dismantle(sandbox: SandboxRecord): Promise<void> {
     const { registry, kernel, firewall, ports, sweeper } = this.#options;
     registry.saveSandbox({ ...sandbox, state: 'leaving' });
+    // Decided and recorded: told now, so that who does not wait for the kernel tells of the end in Docker's order.
+    for (const endpoint of sandbox.endpoints) this.#tell('disconnect', sandbox, endpoint);
     const change = await kernel.remove(sandbox.netnsPath, firewall.deletions(publishedPorts(sandbox)));
     if (change.refused === undefined) await firewall.noted(change);
     else await firewall.apply();
     await this.#forgetUdpFlows(sandbox);
     ports.release(sandbox.ports);
-    for (const endpoint of sandbox.endpoints) this.#tell('disconnect', sandbox, endpoint);
     sweeper.start();
   }
 
