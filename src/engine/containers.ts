@@ -172,7 +172,9 @@ export class Containers {
     const record = this.#find(name);
     if (record.life.status === 'restarting') throw conflict(`Container ${record.id} is restarting, wait until the container is running`);
     if (!hasProcess(record.life)) throw conflict(`container ${record.id} is not running`);
-    return topOf(psArgs, cgroupPids(this.#options.cgroups, cgroupPath(this.#context, record)));
+    const processes = await topOf(psArgs, cgroupPids(this.#options.cgroups, cgroupPath(this.#context, record)));
+    emitContainer(this.#context, record, 'top');
+    return processes;
   }
 
   async stats(name: string, options: { stream: boolean; oneShot: boolean }, signal: AbortSignal): Promise<AsyncIterable<ContainerStatsResponse>> {

@@ -27,6 +27,7 @@ export interface ExecRecord {
 /** The records of execs: read from memory, written through. */
 export class ExecStore {
   readonly #records = new Map<ExecId, ExecRecord>();
+  readonly #byContainer = new Map<ContainerId, Set<ExecId>>();
   readonly #insert;
   readonly #remove;
 
@@ -35,20 +36,36 @@ export class ExecStore {
     this.#remove = database.handle.prepare('DELETE FROM exec WHERE id = ?');
     for (const row of database.handle.prepare('SELECT body FROM exec').all()) {
       const record = JSON.parse(String(row['body'])) as ExecRecord;
-      this.#records.set(record.id, { ...record, exitCode: record.exitCode });
+      this.#put({ ...record, exitCode: record.exitCode });
     }
+  }
+
+  #put(record: ExecRecord): void {
+    this.#records.set(record.id, record);
+    const siblings = this.#byContainer.get(record.container) ?? new Set();
+    this.#byContainer.set(record.container, siblings.add(record.id));
   }
 
   get(id: ExecId): ExecRecord | undefined {
     return this.#records.get(id);
   }
 
+  /** In order of creation. */
   all(): ExecRecord[] {
     return [...this.#records.values()];
   }
 
+  /** Forgets those that ended before `time` (milliseconds since the epoch), oldest first; cheap when there are none. */
+  forgetEndedBefore(time: number): void {
+    for (const record of this.#records.values()) {
+      if (record.exitCode === undefined) continue;
+      if (record.endedAt >= time) return;
+      this.remove(record.id);
+    }
+  }
+
   ofContainer(container: ContainerId): ExecRecord[] {
-    return this.all().filter((record) => record.container === container);
+    return [...(this.#byContainer.get(container) ?? [])].flatMap((id) => this.#records.get(id) ?? []);
   }
 
   insert(record: ExecRecord): void {
@@ -57,11 +74,16 @@ export class ExecStore {
 
   save(record: ExecRecord): void {
     this.#insert.run(record.id, record.container, JSON.stringify(record));
-    this.#records.set(record.id, record);
+    this.#put(record);
   }
 
   remove(id: ExecId): void {
     this.#remove.run(id);
+    const container = this.#records.get(id)?.container;
     this.#records.delete(id);
+    if (container === undefined) return;
+    const siblings = this.#byContainer.get(container);
+    siblings?.delete(id);
+    if (siblings?.size === 0) this.#byContainer.delete(container);
   }
 }

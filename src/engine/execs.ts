@@ -46,7 +46,7 @@ export class Execs {
       started: false, pid: 0, startTime: 0, exitCode: undefined, endedAt: 0,
     };
     parseDetachKeys(body.DetachKeys);
-    this.#forgetOld();
+    this.#store.forgetEndedBefore(this.#context.clock.now() - REMEMBERED);
     this.#context.store.transaction(() => {
       this.#store.insert(exec);
       emitContainer(this.#context, record, `exec_create: ${commandText(body)}`, { execID: exec.id });
@@ -260,11 +260,6 @@ export class Execs {
     const exec = this.#store.get(asExecId(id));
     if (!exec) throw notFound(`No such exec instance: ${id}`);
     return exec;
-  }
-
-  #forgetOld(): void {
-    const now = this.#context.clock.now();
-    for (const exec of this.#store.all()) if (exec.exitCode !== undefined && now - exec.endedAt > REMEMBERED) this.#store.remove(exec.id);
   }
 }
 
