@@ -20,6 +20,7 @@ import type { Execs } from './execs.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { listContainers, sizesOf, type ListOptions } from './list.ts';
 import { logPolicy } from './logs/log-config.ts';
+import { type LogSource, openSources } from './logs/log-files.ts';
 import { openLogs } from './logs/open-logs.ts';
 import { apparmorProfile } from './oci/apparmor.ts';
 import { decideUpdate } from './oci/update.ts';
@@ -203,16 +204,18 @@ export class Containers {
     if (!options.stdout && !options.stderr) throw invalid('Bad parameters: you must choose at least one stream');
     const policy = policyOf(record);
     if (!policy.stored) throw notImplemented('configured logging driver does not support reading');
-    return { tty: record.config.Tty ?? false, batches: this.#openLogs(record, options, signal, policy.attributes) };
+    // Opened now: a client that sees the head may remove the container before the first line is read.
+    const held = await openSources(this.#context.layout.container(record.id));
+    return { tty: record.config.Tty ?? false, batches: this.#openLogs(record, options, signal, policy.attributes, held) };
   }
 
-  #openLogs({ id }: ContainerRecord, options: LogOptions, signal: AbortSignal, attributes: Readonly<Record<string, string>>): AsyncIterable<LogBatch> {
+  #openLogs({ id }: ContainerRecord, options: LogOptions, signal: AbortSignal, attributes: Readonly<Record<string, string>>, held?: LogSource[]): AsyncIterable<LogBatch> {
     const { store, layout } = this.#context;
     const running = (): boolean => {
       const record = store.get(id);
       return record !== undefined && (countsAsRunning(record.life.status) || record.starting);
     };
-    return openLogs({ dir: layout.container(id), options, running, signal, attributes });
+    return openLogs({ dir: layout.container(id), options, running, signal, attributes, held });
   }
 
   async attach(name: string, options: AttachOptions): Promise<StdioSession> {

@@ -15,6 +15,8 @@ export interface OpenLogsOptions {
   signal: AbortSignal;
   /** Begins with this file instead of the oldest; closed at the end. */
   from?: LogSource | undefined;
+  /** Every file of the log, opened before the reader began: removing the container no longer matters. Closed at the end. */
+  held?: LogSource[] | undefined;
   /** What `--details` shows. */
   attributes?: Readonly<Record<string, string>>;
 }
@@ -35,7 +37,7 @@ async function* readFiles(request: OpenLogsOptions, reader: Reader): AsyncGenera
   const { dir, options, signal } = request;
   await using stack = new AsyncDisposableStack();
   const alarm = options.follow ? stack.use(new ChangeAlarm(dir, signal)) : undefined;
-  const sources = request.from === undefined ? await openSources(dir) : [request.from];
+  const sources = request.held ?? (request.from === undefined ? await openSources(dir) : [request.from]);
   stack.defer(async () => {
     for (const source of sources) await source[Symbol.asyncDispose]();
   });
@@ -74,14 +76,14 @@ async function* readFiles(request: OpenLogsOptions, reader: Reader): AsyncGenera
       await alarm.wait(IDLE);
       if ((await openedAny(dir)) || signal.aborted) break;
     }
-    if (!signal.aborted && (await openedAny(dir))) yield* readFiles(request, reader);
+    if (!signal.aborted && (await openedAny(dir))) yield* readFiles({ ...request, held: undefined }, reader);
   }
 }
 
 /** The file being read was rotated out of the way entirely: goes on with what is later than the last record read. */
 async function* readLater(request: OpenLogsOptions, reader: Reader): AsyncGenerator<LogBatch> {
   reader.startAfterLast();
-  yield* readFiles({ ...request, from: undefined, options: { ...request.options, tail: undefined } }, reader);
+  yield* readFiles({ ...request, from: undefined, held: undefined, options: { ...request.options, tail: undefined } }, reader);
 }
 
 async function openedAny(dir: string): Promise<boolean> {
