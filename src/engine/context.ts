@@ -6,7 +6,6 @@ import type { Jail } from '#host/jail.ts';
 import type { Layout } from '#host/layout.ts';
 import type { Mounts } from '#host/mount.ts';
 import type { Monitor, Processes, Runtime } from '#host/runtime.ts';
-import type { ContainerId } from '#spec/ids.ts';
 import type { EngineEvent } from '#spec/event.ts';
 import type { Attachments } from './attachments.ts';
 import type { ContainerRecord } from './container-record.ts';
@@ -64,5 +63,3 @@ export const isContainerMode = (mode: string | undefined): mode is `container:${
 export function modeTarget(store: ContainerStore, mode: string): ContainerRecord {
   return store.find(mode.slice('container:'.length));
 }
-
-export const containerFolder = (context: Pick<ContainerContext, 'layout'>, id: ContainerId): string => context.layout.container(id);
