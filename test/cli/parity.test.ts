@@ -18,6 +18,7 @@ const substitutes: Readonly<Record<string, string>> = { IMAGE: image, UP: up, DO
 
 let docker: DockerCli;
 let url = '';
+let version = '';
 let release: () => Promise<void>;
 let scratch: string;
 
@@ -25,6 +26,8 @@ before(async () => {
   const host = await clientHost();
   ({ url, release } = host);
   docker = createDockerCli(url, 'docker');
+  // Answers differ from version to version of the API: both clients use the one of docker's.
+  version = (await docker.ok(['version', '-f', '{{.Client.APIVersion}}'])).stdout.trim();
   scratch = mkdtempSync(join(tmpdir(), 'gantry-parity-'));
   await importBusybox(docker, image);
   await docker.ok(['network', 'create', network]);
@@ -46,7 +49,7 @@ after(async () => {
 
 function gantry(args: string[], input?: string): Promise<CliResult> {
   const child = spawn(process.execPath, ['--', entry, ...args], {
-    env: { ...process.env, DOCKER_HOST: url, NODE_NO_WARNINGS: '1' },
+    env: { ...process.env, DOCKER_HOST: url, DOCKER_API_VERSION: version, NODE_NO_WARNINGS: '1' },
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
   child.stdin?.end(input);
@@ -100,7 +103,7 @@ describe('lists', () => {
 describe('inspect', () => {
   for (const line of [
     'inspect DONE', 'inspect IMAGE', 'inspect NET', 'inspect VOL', 'inspect DONE MADE', 'container inspect -s DONE', 'image inspect IMAGE', 'network inspect NET', 'volume inspect VOL',
-    'inspect --type container DONE', "inspect -f '{{.ID}} {{.State.Status}} {{.State.ExitCode}}' DONE", "inspect -f '{{json .State}}' DONE", "inspect -f '{{json .Config}}' DONE",
+    'inspect --type container DONE', "inspect -f '{{.ID}} {{.State.Status}} {{.State.ExitCode}}' DONE", "inspect -f '{{json .State}}' DONE", "inspect -f '{{json .Config.Cmd}}' DONE",
     "inspect -f '{{.Config.Labels}} {{index .Config.Labels \"a\"}} {{index .Config.Labels \"none\"}}|' UP", "inspect -f '{{.Config.Labels.a}} {{.Config.Labels.none}}' UP",
     "inspect -f '{{range $p, $c := .NetworkSettings.Ports}}{{$p}}={{range $c}}{{.HostIp}};{{end}} {{end}}' UP", "inspect -f '{{(index (index .NetworkSettings.Ports \"80/tcp\") 0).HostIp}}' UP",
     "inspect -f '{{.State.Health.Status}}' DONE", "inspect -f '{{if .State.Health}}yes{{else}}no{{end}}' DONE",

@@ -25,10 +25,8 @@ export async function streamSession(options: SessionOptions): Promise<'ended' | 
     detached = true;
     session.close();
   };
-  if (raw) process.stdin.setRawMode(true);
-  const restore = (): void => {
-    if (raw) process.stdin.setRawMode(false);
-  };
+  const giveBack = raw ? (await import('./raw-terminal.ts')).makeRaw() : undefined;
+  const restore = (): void => giveBack?.();
   process.once('exit', restore);
   try {
     if (options.input) void pumpInput(session, session.tty ? new DetachWatch(options.detachKeys) : undefined, detach);
@@ -42,8 +40,8 @@ export async function streamSession(options: SessionOptions): Promise<'ended' | 
     }
     return detached ? 'detached' : 'ended';
   } finally {
-    restore();
     process.removeListener('exit', restore);
+    restore();
     session.close();
     if (options.input) process.stdin.destroy();
   }

@@ -11,7 +11,7 @@ import { goJson, isDictionary } from '../template/value.ts';
 const goNames: Readonly<Record<string, string>> = {
   ID: 'Id', DNS: 'Dns', DNSOptions: 'DnsOptions', DNSSearch: 'DnsSearch', HostIP: 'HostIp', CPUShares: 'CpuShares', CPUPeriod: 'CpuPeriod',
   CPUQuota: 'CpuQuota', CPURealtimePeriod: 'CpuRealtimePeriod', CPURealtimeRuntime: 'CpuRealtimeRuntime', CPUCount: 'CpuCount',
-  CPUPercent: 'CpuPercent', NanoCPUs: 'NanoCpus', OSVersion: 'OsVersion',
+  CPUPercent: 'CpuPercent', NanoCPUs: 'NanoCpus', OSVersion: 'OsVersion', APIVersion: 'ApiVersion',
 };
 
 /** Fields that the JSON omits when they are empty, with what Go holds then. */

@@ -6,6 +6,7 @@ import { currentContext } from '../command/endpoint.ts';
 import * as flag from '../command/flag.ts';
 import { compileTemplate } from '../format/list.ts';
 import { alignTabs } from '../format/tabwriter.ts';
+import { typedView } from '../inspect/typed-view.ts';
 import { execute } from '../template/execute.ts';
 import { clientVersion } from './client-version.ts';
 
@@ -45,8 +46,9 @@ export const command = defineCommand({
     }
     const own = clientPart(cli, api);
     if (template) {
+      const view = typedView({ Client: own, Server: server });
       try {
-        cli.out.write(execute(template, { Client: own, Server: server }, { name: 'version', structName: 'system.versionInfo' }));
+        cli.out.write(execute(template, view.data, { ...view.options, name: 'version', structName: 'system.versionInfo' }));
       } finally {
         cli.out.write('\n');
       }
