@@ -180,8 +180,9 @@ export class HttpConnection {
     const answer = this.#answer;
     this.#answer = undefined;
     answer?.reject(Object.assign(this.#closed, { unanswered: true }));
-    // A hijacked session may still send after the engine closed its side; otherwise nothing is left to say.
-    if (!body || !this.#hijack) this.#wire.destroy();
+    // What was written to a session still goes out; an answer needs nothing more from us.
+    if (body && this.#hijack && error === undefined) this.end();
+    else this.#wire.destroy();
   }
 }
 

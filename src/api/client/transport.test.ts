@@ -165,6 +165,18 @@ test('an abort closes the connection and rejects with its reason', async () => {
   await gone.promise;
 });
 
+test('a session whose engine is done lets its connection go by itself', async () => {
+  const gone = Promise.withResolvers<void>();
+  await using server = await scripted((_, socket) => {
+    socket.on('close', () => gone.resolve());
+    socket.end('HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nlast words');
+  });
+  const session = await server.client().containers.attach('c', { stdout: true, tty: true });
+  const words = await Array.fromAsync(session.output, ({ data }) => Buffer.from(data).toString());
+  assert.deepEqual(words, ['last words']);
+  await gone.promise;
+});
+
 test('a refusal while the body is still being sent reaches the caller', async () => {
   await using server = await scripted((head, socket) => {
     if (head.startsWith('PUT')) socket.write('HTTP/1.1 404 Not Found\r\nContent-Length: 21\r\n\r\n{"message":"no such"}');
