@@ -124,7 +124,7 @@ export class Lifecycle {
     try {
       const ended = this.#context.waits.next(id, 'next-exit', forget);
       await this.#signal(record, signal);
-      if (record.life.status === 'paused') await this.#context.runtime(record.hostConfig.Runtime ?? undefined).resume(id).catch(() => {});
+      await this.#thaw(record);
       if (await resolvesWithin(ended, timeout < 0 ? undefined : timeout * 1000)) return;
       await this.#forceEnd(record, ended);
     } finally {
@@ -136,6 +136,7 @@ export class Lifecycle {
   async #forceEnd(record: ContainerRecord, ended: Promise<ContainerWaitResponse>): Promise<void> {
     const { id, hostConfig } = record;
     await this.#signal(record, SIGKILL);
+    await this.#thaw(record);
     if (await resolvesWithin(ended, KILL_PATIENCE)) return;
     const runtime = this.#context.runtime(hostConfig.Runtime ?? undefined);
     await runtime.kill(id, SIGKILL, true);
@@ -155,6 +156,14 @@ export class Lifecycle {
     } catch (error) {
       if (!isErrno(error, 'ESRCH')) throw error;
     }
+  }
+
+  /** A frozen process takes no signal, not even SIGKILL on cgroup v1. */
+  async #thaw({ id, life, hostConfig }: ContainerRecord): Promise<void> {
+    if (life.status !== 'paused') return;
+    await this.#context.runtime(hostConfig.Runtime ?? undefined).resume(id).catch((error: unknown) => {
+      this.#context.log.warn('a paused container did not thaw to be ended', { container: id, error });
+    });
   }
 
   async #kill(record: ContainerRecord): Promise<void> {
@@ -276,7 +285,6 @@ export class Lifecycle {
     const { signal, abort } = abortable();
     try {
       const ended = waits.next(record.id, 'next-exit', signal);
-      if (record.life.status === 'paused') await this.#context.runtime(record.hostConfig.Runtime ?? undefined).resume(record.id).catch(() => {});
       await this.#forceEnd(record, ended);
     } finally {
       abort();

@@ -116,6 +116,10 @@ test('a hanging stop ends with SIGKILL, a paused container can be stopped and re
   await docker.ok(['stop', '-t', '0', 'deaf']);
   await docker.ok(['start', 'deaf']);
   await docker.ok(['pause', 'deaf']);
+  await docker.ok(['kill', 'deaf']);
+  assert.equal(await state('deaf'), 'exited');
+  await docker.ok(['start', 'deaf']);
+  await docker.ok(['pause', 'deaf']);
   await docker.ok(['rm', '-f', 'deaf']);
 });
 
