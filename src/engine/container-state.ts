@@ -3,11 +3,11 @@ export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 
 
 /** From → to → what brings it about. What is not listed never happens; `docs/` shows this table. */
 export const transitions: Readonly<Record<ContainerStatus, Readonly<Partial<Record<ContainerStatus, string>>>>> = {
-  created: { running: 'start', exited: 'it ended before its start was recorded', restarting: 'it ended before its start was recorded, and its restart policy starts it again', removing: 'remove' },
+  created: { running: 'start', removing: 'remove' },
   running: { paused: 'pause', exited: 'its process ended', restarting: 'its process ended and its restart policy starts it again' },
   paused: { running: 'unpause', exited: 'its process ended', restarting: 'its process ended and its restart policy starts it again' },
-  restarting: { running: 'the delay passed', exited: 'stop, or the start failed for good', removing: 'remove by force' },
-  exited: { running: 'start', restarting: 'the restart policy at the engine’s start', removing: 'remove' },
+  restarting: { running: 'the delay passed', exited: 'stop, or the start failed for good' },
+  exited: { running: 'start', removing: 'remove' },
   removing: { dead: 'something of it could not be removed' },
   dead: { removing: 'remove' },
 };

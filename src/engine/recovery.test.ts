@@ -49,6 +49,29 @@ test('a half-made start is rolled back; with --rm the container goes', async () 
   assert.equal(engine.mounted.size, 0);
 });
 
+test('a start that went through but was not recorded is finished, with the exit when there is one', async () => {
+  using engine = new FakeEngine();
+  const { layout, store } = engine.context;
+  const [living, done] = [engine.create(), engine.create()];
+  for (const id of [living, done]) {
+    store.change(id, { starting: true });
+    const bundle = layout.bundle(id);
+    mkdirSync(bundle, { recursive: true });
+    mkdirSync(join(layout.runtimeState, id));
+    writeFileSync(join(layout.runtimeState, id, 'status'), '{}');
+    const { pid } = await engine.machine.monitor.launch({
+      id, bundle, runtime: '', runtimeState: '', exitDir: layout.exits, terminal: false, stdin: false, stdinStaysOpen: false, log: undefined,
+    });
+    writeFileSync(join(bundle, 'pid'), String(pid));
+  }
+  engine.machine.vanish(done);
+  engine.machine.exits.set(done, { code: 4, at: 1n, oomKilled: false });
+  const report = await recover(engine);
+  assert.deepEqual([report.running, report.ended, report.rolledBack], [1, 1, 0]);
+  assert.equal(engine.status(living), 'running');
+  assert.deepEqual([engine.status(done), store.require(done).exitCode], ['exited', 4]);
+});
+
 test('a half-made removal is finished', async () => {
   using engine = new FakeEngine();
   const id = engine.create();

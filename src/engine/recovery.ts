@@ -51,11 +51,15 @@ export async function recoverContainers(options: RecoveryOptions): Promise<Recov
   const halfMade: ContainerRecord[] = [];
   for (const record of store.all()) {
     if (record.starting) {
-      const process = adoptable(context, record);
-      if (process) {
+      const exit = context.monitor.readExit(layout.exits, record.id);
+      const process = letGo(context, record) ? identify(context, record, exit !== undefined) : undefined;
+      if (process === undefined) {
+        halfMade.push(record);
+      } else {
         finishStart(context, record, process);
-        alive.add(record.id);
-      } else halfMade.push(record);
+        if (exit) ended.push({ id: record.id, status: exit });
+        else alive.add(record.id);
+      }
     } else if (hasProcess(record.life)) {
       const { pid, startTime } = record.life.process;
       const exit = context.monitor.readExit(layout.exits, record.id);
@@ -113,16 +117,20 @@ function readText(path: string): string {
   }
 }
 
-/** The process of a start that went through but was not recorded; undefined when the program was never let go. */
-function adoptable({ layout, processes }: ContainerContext, { id }: ContainerRecord): ProcessFacts | undefined {
+/** Whether the program of a start that was not recorded was let go: crun's fifo stands until then. */
+function letGo({ layout }: ContainerContext, { id }: ContainerRecord): boolean {
+  const folder = join(layout.runtimeState, id);
+  return existsSync(join(folder, 'status')) && !existsSync(join(folder, 'exec.fifo'));
+}
+
+/** Its process, when it lives or has `ended` with a known status. */
+function identify({ layout, processes }: ContainerContext, { id }: ContainerRecord, ended: boolean): ProcessFacts | undefined {
   const bundle = layout.bundle(id);
-  const pid = readPid(monitorFiles.pid(bundle));
-  const startTime = pid === undefined ? undefined : processes.startTime(pid);
-  // crun's fifo stands until the program is started.
-  if (pid === undefined || startTime === undefined || !existsSync(join(layout.runtimeState, id, 'status'))) return undefined;
-  if (existsSync(join(layout.runtimeState, id, 'exec.fifo'))) return undefined;
+  const pid = readPid(monitorFiles.pid(bundle)) ?? 0;
+  const startTime = processes.startTime(pid);
+  if (startTime === undefined && !ended) return undefined;
   const monitorPid = readPid(monitorFiles.monitorPid(bundle)) ?? 0;
-  return { pid, startTime, monitorPid, monitorStartTime: processes.startTime(monitorPid) ?? 0 };
+  return { pid, startTime: startTime ?? 0, monitorPid, monitorStartTime: processes.startTime(monitorPid) ?? 0 };
 }
 
 function finishStart(context: ContainerContext, { id, config }: ContainerRecord, process: ProcessFacts): void {
