@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { rfc3339Nano } from '#base/clock.ts';
 import type { ContainerId } from '#spec/ids.ts';
 import type { ExitStatus } from '#host/runtime.ts';
 import { killMonitor } from '#host/conmon.ts';
@@ -117,10 +118,11 @@ function readText(path: string): string {
   }
 }
 
-/** Whether the program of a start that was not recorded was let go: crun's fifo stands until then. */
+/** Whether the program of a start that was not recorded was let go: the runtime's fifo stands until then. */
 function letGo({ layout }: ContainerContext, { id }: ContainerRecord): boolean {
   const folder = join(layout.runtimeState, id);
-  return existsSync(join(folder, 'status')) && !existsSync(join(folder, 'exec.fifo'));
+  const isKnown = ['status', 'state.json'].some((name) => existsSync(join(folder, name)));
+  return isKnown && !existsSync(join(folder, 'exec.fifo'));
 }
 
 /** Its process, when it lives or has `ended` with a known status. */
@@ -134,7 +136,7 @@ function identify({ layout, processes }: ContainerContext, { id }: ContainerReco
 }
 
 function finishStart(context: ContainerContext, { id, config }: ContainerRecord, process: ProcessFacts): void {
-  const { store, clock } = context;
+  const { store, layout } = context;
   const checks = config.Healthcheck?.Test?.[0];
   store.transaction(() => {
     const record = store.change(id, {
@@ -142,7 +144,8 @@ function finishStart(context: ContainerContext, { id, config }: ContainerRecord,
       starting: false,
       exitCode: 0,
       error: '',
-      startedAt: new Date(clock.now()).toISOString(),
+      // Written when the process was made, a moment before it was let go.
+      startedAt: rfc3339Nano(statSync(monitorFiles.pid(layout.bundle(id)), { bigint: true }).mtimeNs),
       stoppedByUser: false,
       health: checks === undefined || checks === 'NONE' ? undefined : { Status: 'starting', FailingStreak: 0, Log: [] },
     });
