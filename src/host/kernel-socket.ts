@@ -6,7 +6,6 @@ export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16 } as const;
 export const SOCK = { STREAM: 1, DGRAM: 2, RAW: 3, SEQPACKET: 5, NONBLOCK: 0x800, CLOEXEC: 0x80000 } as const;
 export const MSG = { PEEK: 2, DONTWAIT: 0x40, NOSIGNAL: 0x4000, TRUNC: 0x20 } as const;
 export const EPOLL = { IN: 1, OUT: 4, ERR: 8, HUP: 16, RDHUP: 0x2000, ET: 0x80000000 } as const;
-export const SHUT = { RD: 0, WR: 1, RDWR: 2 } as const;
 const [EAGAIN, EINTR] = [11, 4];
 
 const c = {
@@ -18,11 +17,9 @@ const c = {
   setsockopt: bind('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)'),
   recv: bind('long recv(int fd, void *buffer, size_t length, int flags)'),
   send: bind('long send(int fd, const void *buffer, size_t length, int flags)'),
-  shutdown: bind('int shutdown(int fd, int how)'),
   epollCreate: bind('int epoll_create1(int flags)'),
   epollControl: bind('int epoll_ctl(int epoll, int operation, int fd, void *event)'),
   epollWait: bind('int epoll_wait(int epoll, void *events, int count, int timeout)'),
-  eventfd: bind('int eventfd(unsigned int value, int flags)'),
 };
 
 /** A close-on-exec descriptor; close it with kernel.close. */
@@ -57,10 +54,6 @@ export function inetAddress(host: string, port: number): Buffer {
   left.forEach((part, index) => address.writeUInt16BE(parseInt(part, 16), 8 + 2 * index));
   right.forEach((part, index) => address.writeUInt16BE(parseInt(part, 16), 24 - 2 * (right.length - index)));
   return address;
-}
-
-export function connect(fd: number, address: Uint8Array): void {
-  check(c.connect(fd, address, address.length), 'connect');
 }
 
 /** Connects to a unix socket of any path length. */
@@ -121,14 +114,6 @@ export function send(fd: number, data: Uint8Array, flags = 0): number {
     if (errno === EAGAIN) return -1;
     if (errno !== EINTR) throw errnoError(errno, 'send');
   }
-}
-
-export function shutdown(fd: number, how: number): void {
-  check(c.shutdown(fd, how), 'shutdown');
-}
-
-export function eventfd(): number {
-  return check(c.eventfd(0, SOCK.CLOEXEC | SOCK.NONBLOCK), 'eventfd');
 }
 
 export function epollCreate(): number {

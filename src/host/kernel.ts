@@ -20,13 +20,11 @@ export const RESOLVE = { NO_XDEV: 1, NO_MAGICLINKS: 2, NO_SYMLINKS: 4, BENEATH: 
 export const O = { PATH: 0x200000, CLOEXEC: 0x80000, TMPFILE: 0x410000 } as const;
 export const AT_FDCWD = -100;
 export const LOCK = { SH: 1, EX: 2, UN: 8 } as const;
-export const PR = { SET_PDEATHSIG: 1, SET_DUMPABLE: 4, SET_NAME: 15, SET_CHILD_SUBREAPER: 36 } as const;
 
 const c = {
   mount: bind('int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)'),
   umount2: bind('int umount2(const char *target, int flags)'),
   mknod: bind('int mknod(const char *path, unsigned int mode, unsigned long dev)'),
-  mknodat: bind('int mknodat(int fd, const char *path, unsigned int mode, unsigned long dev)'),
   unshare: bind('int unshare(int flags)'),
   setns: bind('int setns(int fd, int type)'),
   open: bind('int open(const char *path, int flags, ...)'),
@@ -36,12 +34,10 @@ const c = {
   chroot: bind('int chroot(const char *path)'),
   umask: bind('unsigned int umask(unsigned int mask)'),
   flock: bind('int flock(int fd, int operation)'),
-  prctl: bind('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)'),
   syscall: bind('long syscall(long number, ...)'),
   lsetxattr: bind('int lsetxattr(const char *path, const char *name, const void *value, size_t size, int flags)'),
   lgetxattr: bind('long lgetxattr(const char *path, const char *name, void *value, size_t size)'),
   llistxattr: bind('long llistxattr(const char *path, void *list, size_t size)'),
-  lremovexattr: bind('int lremovexattr(const char *path, const char *name)'),
 };
 
 /** mount(2). `data` is the file system's own option string, at most one page (4095 bytes; longer throws E2BIG). */
@@ -58,10 +54,6 @@ export function umount(target: string, flags: number = MNT.DETACH | MNT.NOFOLLOW
 /** `mode` includes the type bits (S_IFCHR, ...). The umask applies. */
 export function mknod(path: string, mode: number, device: { major: number; minor: number } = { major: 0, minor: 0 }): void {
   check(c.mknod(path, mode, makeDevice(device)), 'mknod', path);
-}
-
-export function mknodat(dirfd: number, path: string, mode: number, device: { major: number; minor: number } = { major: 0, minor: 0 }): void {
-  check(c.mknodat(dirfd, path, mode, makeDevice(device)), 'mknodat', path);
 }
 
 /** The 64-bit dev_t as glibc's makedev computes it. */
@@ -135,10 +127,6 @@ export function flock(fd: number, operation: number = LOCK.EX): boolean {
   throw errnoError(lastErrno(), 'flock');
 }
 
-export function prctl(option: number, argument: number): number {
-  return check(c.prctl(option, argument, 0, 0, 0), 'prctl');
-}
-
 export function lsetxattr(path: string, name: string, value: Uint8Array): void {
   check(c.lsetxattr(path, name, value, value.length, 0), 'lsetxattr', path);
 }
@@ -163,10 +151,6 @@ export function llistxattr(path: string): string[] {
     if (lastErrno() === 95) return [];
     if (lastErrno() !== 34 || size === 65536) throw errnoError(lastErrno(), 'llistxattr', path);
   }
-}
-
-export function lremovexattr(path: string, name: string): void {
-  check(c.lremovexattr(path, name), 'lremovexattr', path);
 }
 
 /**
