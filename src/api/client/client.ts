@@ -15,6 +15,8 @@ export interface ClientOptions {
   tls?: TlsFiles | undefined;
   /** Fixes the API version, e.g. `1.45`; else the first request negotiates it. */
   version?: string | undefined;
+  /** Asked when nobody listens at a unix socket; the connection is tried again once it resolves. */
+  whenDown?: (() => Promise<void>) | undefined;
   /** Sent with every request. */
   headers?: Readonly<Record<string, string>> | undefined;
 }

@@ -1,4 +1,5 @@
 import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { EngineError, type ErrorCode, isErrno } from '#base/errors.ts';
 import { renderQuery } from '../query.ts';
 import { API_VERSION, MIN_API_VERSION, versionBelow } from '../version.ts';
@@ -14,6 +15,7 @@ export function createHttpTransport(options: {
   tls?: TlsFiles | undefined;
   version?: string | undefined;
   headers?: Readonly<Record<string, string>> | undefined;
+  whenDown?: (() => Promise<void>) | undefined;
 }): Transport & { ping(): Promise<IncomingResponse>; close(): void } {
   const dialer = createDialer(options.host, options.tls);
   const idle: HttpConnection[] = [];
@@ -28,8 +30,19 @@ export function createHttpTransport(options: {
     idle.push(connection);
   };
 
+  const dial = async (): Promise<Duplex> => {
+    try {
+      return await dialer.dial();
+    } catch (error) {
+      const down = error instanceof EngineError && (error.details['errno'] === 'ENOENT' || error.details['errno'] === 'ECONNREFUSED');
+      if (!down || !options.whenDown) throw error;
+      await options.whenDown();
+      return dialer.dial();
+    }
+  };
+
   const open = async (): Promise<HttpConnection> => {
-    const connection = new HttpConnection(await dialer.dial(), rest);
+    const connection = new HttpConnection(await dial(), rest);
     all.add(connection);
     connection.wire.once('close', () => {
       all.delete(connection);

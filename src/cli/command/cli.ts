@@ -41,44 +41,24 @@ export class Cli {
 
   async #connect(): Promise<EngineClient> {
     const endpoint = await this.endpoint();
-    if (endpoint.own) await this.#ensureEngine(endpoint.host.slice('unix://'.length));
-    return this.#open(endpoint);
+    return this.#open(endpoint, endpoint.own ? async () => (await import('./autostart.ts')).startEngine() : undefined);
   }
 
-  async #open(endpoint: Endpoint): Promise<EngineClient> {
-    const { createClient } = await import('#api/client/client.ts');
-    const { API_VERSION } = await import('#api/version.ts');
+  async #open(endpoint: Endpoint, whenDown?: () => Promise<void>): Promise<EngineClient> {
+    const [{ createClient }, { API_VERSION }] = await Promise.all([import('#api/client/client.ts'), import('#api/version.ts')]);
     const { HttpHeaders } = this.config;
     // Our own engine is of our own version: no round trip to negotiate one.
     const version = process.env['DOCKER_API_VERSION'] || (endpoint.own ? API_VERSION : undefined);
     return createClient({
       host: endpoint.host,
+      whenDown,
       ...(endpoint.tls ? { tls: endpoint.tls } : {}),
       ...(version === undefined ? {} : { version: version.replace(/^v/, '') }),
       ...(HttpHeaders ? { headers: HttpHeaders } : {}),
     });
   }
 
-  async #ensureEngine(socket: string): Promise<void> {
-    if (await answers(socket)) return;
-    const { startEngine } = await import('./autostart.ts');
-    await startEngine(socket, this.err);
-  }
-
   async close(): Promise<void> {
     (await this.#client?.catch(() => undefined))?.close();
   }
-}
-
-async function answers(socket: string): Promise<boolean> {
-  const { connect } = await import('node:net');
-  return new Promise((resolve) => {
-    const probe = connect(socket);
-    const done = (up: boolean) => (): void => {
-      probe.destroy();
-      resolve(up);
-    };
-    probe.once('connect', done(true));
-    probe.once('error', done(false));
-  });
 }

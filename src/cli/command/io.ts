@@ -33,7 +33,7 @@ export class Output {
       } catch (error) {
         const code = error instanceof Error && 'code' in error ? error.code : undefined;
         // Someone else made the pipe non-blocking: wait a moment for its reader.
-        if (code === 'EAGAIN') Atomics.wait(pause, 0, 0, 2);
+        if (code === 'EAGAIN') pause(2);
         else if (code === 'EPIPE') process.exit(141);
         else throw error;
       }
@@ -51,6 +51,11 @@ declare module 'node:tty' {
   }
 }
 
-const pause = new Int32Array(new SharedArrayBuffer(4));
+let waiting: Int32Array | undefined;
+
+function pause(milliseconds: number): void {
+  waiting ??= new Int32Array(new SharedArrayBuffer(4));
+  Atomics.wait(waiting, 0, 0, milliseconds);
+}
 
 export const stdinIsTerminal = (): boolean => isatty(0);

@@ -68,7 +68,10 @@ export function ellipsis(text: string, width: number): string {
 const wide = /[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f900}-\u{1f9ff}\u{20000}-\u{3fffd}]/u;
 const charWidth = (char: string): number => (wide.test(char) ? 2 : 1);
 
+const ascii = /^[\x20-\x7e]*$/;
+
 export function displayWidth(text: string): number {
+  if (ascii.test(text)) return text.length;
   let width = 0;
   for (const char of text) width += charWidth(char);
   return width;

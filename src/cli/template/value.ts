@@ -91,6 +91,7 @@ export function goJson(value: unknown): string {
 
 /** As strconv.Quote. */
 export function goQuote(text: string): string {
+  if (/^[\x20\x21\x23-\x5b\x5d-\x7e]*$/.test(text)) return `"${text}"`;
   let out = '"';
   for (const char of text) {
     const code = char.codePointAt(0) ?? 0;
