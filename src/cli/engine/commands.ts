@@ -1,6 +1,6 @@
 /** `gantry engine start|stop|restart`: the machine's own engine. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { existsSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createClient } from '#api/client/client.ts';
 import { type Command, CliError, defineCommand } from '../command/command.ts';
 import * as flag from '../command/flag.ts';
@@ -124,9 +124,18 @@ async function endEngine({ keeper, pid }: OwnEngine): Promise<void> {
   const target = keeper ?? pid;
   if (target === undefined) return;
   process.kill(target, 'SIGTERM');
-  const alive = (): boolean => [keeper, pid].some((process_) => process_ !== undefined && existsSync(`/proc/${process_}`));
+  const alive = (): boolean => [keeper, pid].some((process_) => process_ !== undefined && isAlive(process_));
   for (let tries = 0; alive(); tries++) {
     if (tries > 3000) throw new CliError(`the engine (pid ${pid ?? target}) does not end; 'gantry engine logs' may tell why`);
     await delay(10);
+  }
+}
+
+/** A process that nobody has collected yet is none: it has no command line any more. */
+function isAlive(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8') !== '';
+  } catch {
+    return false;
   }
 }
