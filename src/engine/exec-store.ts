@@ -77,6 +77,12 @@ export class ExecStore {
     this.#put(record);
   }
 
+  /** As `save`; what would not survive the engine anyway (`durable` false) is kept in memory alone. */
+  note(record: ExecRecord, durable: boolean): void {
+    if (durable) this.save(record);
+    else this.#put(record);
+  }
+
   remove(id: ExecId): void {
     this.#remove.run(id);
     const container = this.#records.get(id)?.container;

@@ -187,8 +187,10 @@ export class Execs {
     const { layout, monitor, rootfs, facts, defaults, processes } = this.#context;
     const bundle = this.#bundle(exec);
     this.#exits.set(exec.id, Promise.withResolvers());
-    this.#store.save({ ...exec, started: true });
-    emitContainer(this.#context, record, `exec_start: ${commandText(request)}`, { execID: exec.id });
+    this.#context.store.transaction(() => {
+      this.#store.save({ ...exec, started: true });
+      emitContainer(this.#context, record, `exec_start: ${commandText(request)}`, { execID: exec.id });
+    });
     try {
       const process = compileExec(
         { config: record.config, hostConfig: record.hostConfig, facts, defaults, files: rootFiles(rootfs.path(record.id)) },
@@ -212,7 +214,7 @@ export class Execs {
       );
       const now = this.#store.get(exec.id);
       // It may have ended before its pid was known.
-      if (now && now.exitCode === undefined) this.#store.save({ ...now, pid, startTime: processes.startTime(pid) ?? 0 });
+      if (now && now.exitCode === undefined) this.#store.note({ ...now, pid, startTime: processes.startTime(pid) ?? 0 }, attach === undefined || request.Tty === true);
     } catch (error) {
       const refusal = error instanceof EngineError ? (error.details['refusal'] as RuntimeRefusal | undefined) : undefined;
       this.#finish(this.#store.get(exec.id) ?? exec, refusal?.exitCode === 127 ? 127 : 126);
@@ -227,10 +229,13 @@ export class Execs {
       this.#store.save({ ...exec, exitCode, endedAt: this.#context.clock.now() });
       if (record && exec.started) emitContainer(this.#context, record, 'exec_die', { execID: exec.id, exitCode: String(exitCode) });
     });
-    monitor.forgetExit(layout.exits, exec.id);
-    rmSync(this.#bundle(exec), { recursive: true, force: true });
     this.#exits.get(exec.id)?.resolve();
     this.#exits.delete(exec.id);
+    // The client need not wait for the files to go; what a crash leaves goes with the container.
+    setImmediate(() => {
+      monitor.forgetExit(layout.exits, exec.id);
+      rmSync(this.#bundle(exec), { recursive: true, force: true });
+    });
   }
 
   #exit(id: ExecId): PromiseWithResolvers<void> {
