@@ -63,7 +63,7 @@ export function report(findings: readonly Finding[], coloured: boolean): string 
   });
   const count = (state: Finding['state']): number => findings.filter((finding) => finding.state === state).length;
   const verdict = count('fail') > 0
-    ? `${count('fail')} fault${count('fail') === 1 ? '' : 's'} keep containers from running.`
+    ? `${count('fail')} fault${count('fail') === 1 ? ' keeps' : 's keep'} containers from running.`
     : count('warn') > 0 ? 'Containers can run; something will not work as it should.' : 'All is well.';
   return `${lines.join('\n')}\n\n${verdict}\n`;
 }
