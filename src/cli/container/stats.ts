@@ -44,7 +44,7 @@ export const command = defineCommand({
 async function repeat(cli: Cli, draw: () => string): Promise<void> {
   for (;;) {
     // To the top, each line cleared to its end, and what was below removed.
-    cli.out.write(cli.out.terminal ? `\x1b[H${draw().replaceAll('\n', '\x1b[K\n')}\x1b[J` : `\x1b[H${draw().replaceAll('\n', '\x1b[K\n')}\x1b[J`);
+    cli.out.write(`\x1b[H${draw().replaceAll('\n', '\x1b[K\n')}\x1b[J`);
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
 }
