@@ -7,7 +7,7 @@ import { minimalEnvironment } from './process.ts';
 import { monitorFiles, readPid, readRuntimeLog, refusal } from './monitor-files.ts';
 import { OutputQueue } from './output-queue.ts';
 import type { AttachConnection, MonitoredProcess, MonitorOptions } from './runtime.ts';
-import { pipe, reap, spawnProgram } from './spawn.ts';
+import { pipe, reap, reapSoon, spawnProgram } from './spawn.ts';
 
 export type ExecOptions = MonitorOptions & { exec: NonNullable<MonitorOptions['exec']> };
 
@@ -127,9 +127,9 @@ class DirectExec implements AttachConnection {
 
   #reap(): void {
     const code = reap(this.#child);
+    if (code !== undefined) this.#end(code);
     // The descriptors of a process close a moment before it can be reaped.
-    if (code === undefined) setImmediate(() => this.#reap());
-    else this.#end(code);
+    else reapSoon(this.#child).then((late) => this.#end(late), (error: unknown) => this.#start.reject(error));
   }
 
   #end(code: number): void {

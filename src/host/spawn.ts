@@ -127,6 +127,24 @@ export function reap(pid: number): number | undefined {
   const status: number[] = [0];
   const found = Number(c.waitpid(pid, status, WNOHANG));
   if (found === 0) return undefined;
-  const word = found === pid ? (status[0] ?? 0) : 0;
-  return (word & 0x7f) === 0 ? (word >> 8) & 0xff : 128 + (word & 0x7f);
+  return exitCode(found === pid ? (status[0] ?? 0) : 0);
 }
+
+let waitForPid: { async: (pid: number, status: Buffer, options: number, done: Callback) => void } | undefined;
+
+/**
+ * As `reap` for a child that is about to end: waits on a pool thread. For one whose descriptors are closed already, which
+ * takes the kernel another millisecond or two.
+ */
+export function reapSoon(pid: number): Promise<number> {
+  waitForPid ??= nativeInterface().load(null).func('int waitpid(int pid, void *status, int options)');
+  const status = Buffer.alloc(4);
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  waitForPid.async(pid, status, 0, (error, found) => {
+    if (error) reject(error);
+    else resolve(exitCode(found === pid ? status.readInt32LE() : 0));
+  });
+  return promise;
+}
+
+const exitCode = (word: number): number => ((word & 0x7f) === 0 ? (word >> 8) & 0xff : 128 + (word & 0x7f));
