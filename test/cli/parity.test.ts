@@ -126,7 +126,7 @@ describe('processes', () => {
 describe('errors', () => {
   for (const line of [
     'run', 'run --foo IMAGE', 'run -p abc IMAGE', 'run --rm --restart always IMAGE true', 'run -it IMAGE true', 'run -d -a stdout IMAGE true', 'run --pull never gantry-parity/none', 'run --pull foo IMAGE', 'run --name UP IMAGE true',
-    'run --network nope IMAGE true', 'run --cidfile SCRATCH IMAGE true', 'run --env-file /no/such IMAGE', 'run --security-opt seccomp=/no/such IMAGE', 'create --name UP IMAGE', 'create -m x IMAGE', 'create BAD/Image',
+    'run --rm --network nope IMAGE true', 'run --cidfile SCRATCH IMAGE true', 'run --env-file /no/such IMAGE', 'run --security-opt seccomp=/no/such IMAGE', 'create --name UP IMAGE', 'create -m x IMAGE', 'create BAD/Image',
     'ps x', 'ps --foo', 'ps -n x', 'ps --last', "ps --format '{{.ID'", "ps --format '{{.Foo}}'", 'ps -f foo', 'rename a', 'stop', 'cp a b', 'cp a', 'cp /no/such/file UP:/', 'cp SCRATCH/none UP:/', 'cp UP:/no/such SCRATCH/x', 'cp UP:/etc/passwd /no/such/x', 'nonsense', 'container nonsense',
     'inspect nope', 'inspect nope DONE', 'inspect --type foo x', 'container inspect nope', 'image inspect nope', 'volume inspect nope', 'network inspect nope', 'logs nope', 'logs --since foo UP', 'port UP 99', 'port UP x', 'top DONE', 'attach DONE', 'attach nope',
     'exec nope true', 'exec DONE true', 'exec UP', 'start nope', 'stop nope', 'restart nope', 'kill nope', 'kill -s FOO UP', 'pause nope', 'unpause UP', 'wait nope', 'rm nope', 'rm -f nope', 'rm UP', 'rename nope x', 'update UP', 'update nope -m 1g',
