@@ -33,8 +33,8 @@ export interface Traces {
 const source = new URL('../src/', import.meta.url).pathname;
 
 /** Starts keeper and engine on folders of their own; `args` are engine options; `built` takes what lies in dist, as `npm test` does. */
-export async function startEngine(options: { args?: readonly string[]; env?: Record<string, string>; built?: boolean } = {}): Promise<TestEngine> {
-  const folder = mkdtempSync(join(tmpdir(), 'gantry-test-'));
+export async function startEngine(options: { args?: readonly string[]; env?: Record<string, string>; built?: boolean; folder?: string } = {}): Promise<TestEngine> {
+  const folder = mkdtempSync(join(options.folder ?? tmpdir(), 'gantry-test-'));
   const root = join(folder, 'root');
   const run = join(folder, 'run');
   const socket = join(run, 'gantry.sock');

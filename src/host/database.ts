@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { EngineError } from '#base/errors.ts';
 
@@ -32,14 +33,45 @@ export function openDatabase(path: string, migrations: readonly Migration[]): Da
       handle.exec('COMMIT');
       return result;
     } catch (error) {
-      handle.exec('ROLLBACK');
-      throw error;
+      // A full disk makes SQLite roll back by itself.
+      if (handle.isTransaction) handle.exec('ROLLBACK');
+      throw explain(error);
     } finally {
       depth--;
     }
   };
   migrate(handle, transaction, migrations);
+  reserve(handle, path);
   return { handle, transaction, close: () => handle.close() };
+}
+
+/** Bytes of the write-ahead log and of free pages that are there before the disk is full: some thousand changes. */
+const RESERVE = 3_500_000;
+
+/**
+ * Makes the write-ahead log grow once to the size at which SQLite begins to write over it, so that containers can still be
+ * stopped and removed, and their ends noted, when the disk is full. The log survives a kill; a close takes it away.
+ */
+function reserve(handle: DatabaseSync, path: string): void {
+  if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) >= RESERVE) return;
+  try {
+    handle.exec(`
+      CREATE TABLE IF NOT EXISTS reserve (data BLOB) STRICT;
+      INSERT INTO reserve VALUES (zeroblob(${RESERVE}));
+      DELETE FROM reserve;
+      PRAGMA wal_checkpoint(RESTART);
+    `);
+  } catch (error) {
+    // Too late: the disk is full already.
+    if (!(error instanceof Error && 'errcode' in error && error.errcode === 13)) throw error;
+  }
+}
+
+/** SQLITE_FULL in the words of the file system. */
+function explain(error: unknown): unknown {
+  return error instanceof Error && 'errcode' in error && error.errcode === 13
+    ? new EngineError('internal', 'the state database cannot be written: no space left on device', { cause: error })
+    : error;
 }
 
 function migrate(handle: DatabaseSync, transaction: <T>(task: () => T) => T, migrations: readonly Migration[]): void {

@@ -86,7 +86,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
     const blobFile = `${target}.blob`;
     try {
       mkdirSync(join(target, 'diff'), { recursive: true, mode: 0o755 });
-      const room = statfsSync(layout.layers);
+      const room = freeSpace(layout.layers);
       // The disk takes the blob while its content unpacks.
       const syncing = source.kind === 'file' ? link(source.path, blobFile).then(() => blobs.sync(blobFile)) : undefined;
       syncing?.catch(() => {});
@@ -100,7 +100,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
           noOverwriteDirNonDir: false,
           owner: undefined,
           keep: source.kind === 'stream' ? blobFile : undefined,
-          limits: { inflated: Math.min(MAX_INFLATED, Math.max(0, room.bavail * room.bsize - RESERVE)), entries: 5_000_000 },
+          limits: { inflated: Math.min(MAX_INFLATED, room), byDisk: room < MAX_INFLATED, entries: 5_000_000 },
         },
         source.kind === 'stream' ? source.chunks : undefined,
       );
@@ -254,4 +254,10 @@ function toLayer(row: Record<string, unknown>): Layer {
     blobSize: row['blob_size'] as number,
     compression: row['compression'] as Layer['compression'],
   };
+}
+
+/** Bytes that may be written while some room stays for records and logs. */
+function freeSpace(folder: string): number {
+  const { bavail, bsize, blocks } = statfsSync(folder);
+  return Math.max(0, bavail * bsize - Math.min(RESERVE, (blocks * bsize) / 20));
 }

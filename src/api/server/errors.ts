@@ -24,12 +24,20 @@ export function refusalOf(error: unknown): Refusal {
   const status = error instanceof EngineError ? error.details['status'] : undefined;
   return {
     status: typeof status === 'number' ? status : statusByCode[codeOf(error)],
-    message: messageOf(error),
+    message: sentence(error),
   };
+}
+
+/** A full disk in words that say what to do; anything else as it is. */
+function sentence(error: unknown): string {
+  const message = messageOf(error);
+  return /^(?:ENOSPC|EDQUOT)\b/.test(message)
+    ? `no space left on device: free some space where the engine keeps its data, then try again (${message})`
+    : message;
 }
 
 /** The line that ends a progress stream which failed. */
 export function errorLine(error: unknown): string {
-  const message = messageOf(error);
+  const message = sentence(error);
   return `${JSON.stringify({ errorDetail: { message }, error: message })}\r\n`;
 }

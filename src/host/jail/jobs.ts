@@ -1,6 +1,6 @@
 /** The jobs of a jailed worker, each run to its end on the thread that is inside the root. */
 import { closeSync, constants, openSync, statSync } from 'node:fs';
-import { invalid } from '#base/errors.ts';
+import { EngineError, invalid } from '#base/errors.ts';
 import { toText } from '#spec/tar/header.ts';
 import { defaultTarLimits, TarReader } from '#spec/tar/reader.ts';
 import { adoptFolders, findChanges, measure } from './changes.ts';
@@ -83,7 +83,11 @@ async function drain(chunks: AsyncIterable<Buffer>, limits: UnpackLimits, stream
   for await (const chunk of chunks) {
     streams.check();
     size += chunk.length;
-    if (size > limits.inflated) throw invalid(`the archive is refused: more than ${limits.inflated} bytes when decompressed`);
+    if (size > limits.inflated) {
+      throw limits.byDisk === true
+        ? new EngineError('internal', `no space left on device: the archive needs more than the ${Math.floor(limits.inflated / 2 ** 20)} MiB that the disk can take`)
+        : invalid(`the archive is refused: more than ${limits.inflated} bytes when decompressed`);
+    }
     take(chunk);
   }
 }

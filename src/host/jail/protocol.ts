@@ -46,6 +46,8 @@ export interface UnpackJob {
 export interface UnpackLimits {
   /** Bytes after decompression. */
   inflated: number;
+  /** The limit is what the disk has room for, not a rule. */
+  byDisk?: boolean;
   entries: number;
 }
 
