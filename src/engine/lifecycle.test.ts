@@ -146,3 +146,43 @@ test('the spec joins the sandbox, and the three files are written', async () => 
   assert.equal(readFileSync(`${layout.container(id)}/hostname`, 'utf8'), 'me\n');
   assert.equal(readFileSync(`${layout.container(id)}/hosts`, 'utf8'), 'hosts');
 });
+
+test('a client that attaches before the start, or while it goes on, sees the output', async () => {
+  using engine = new FakeEngine();
+  const id = engine.create();
+  const { attachments, layout } = engine.context;
+  const attach = () =>
+    attachments.open({
+      id, bundle: layout.bundle(id), tty: false, openStdin: false, running: false, logs: undefined,
+      options: { logs: false, stream: true, stdin: false, stdout: true, stderr: false, detachKeys: undefined },
+    });
+  const sessions = [await attach()];
+  const { runtime } = engine.machine;
+  const start = runtime.start;
+  runtime.start = async (container) => {
+    sessions.push(await attach());
+    await start(container);
+  };
+  await engine.lifecycle.start(id);
+  for (const connection of engine.machine.processes.get(id)?.connections ?? []) {
+    connection.say('stdout', 'out');
+    connection.say('stderr', 'err');
+  }
+  engine.machine.end(id, 0);
+  for (const session of sessions) {
+    const chunks = await Array.fromAsync(session.output);
+    assert.deepEqual(chunks.map(({ data }) => Buffer.from(data).toString()), ['out']);
+  }
+});
+
+test('a client that waits for a start which fails sees the end', async () => {
+  using engine = new FakeEngine();
+  const id = engine.create();
+  const session = await engine.context.attachments.open({
+    id, bundle: '', tty: false, openStdin: false, running: false, logs: undefined,
+    options: { logs: false, stream: true, stdin: false, stdout: true, stderr: true, detachKeys: undefined },
+  });
+  engine.machine.refuse = new Error('no');
+  await assert.rejects(engine.lifecycle.start(id), /no/);
+  assert.deepEqual(await Array.fromAsync(session.output), []);
+});

@@ -51,6 +51,8 @@ export async function startContainer(context: ContainerContext, id: ContainerId)
     throw failed(context, record, error);
   }
   undo.move();
+  // Who attached while the program was let go.
+  await context.attachments.connect(id, context.layout.bundle(id));
   return started;
 }
 
