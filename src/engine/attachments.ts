@@ -36,11 +36,18 @@ export class Attachments {
     return attachment;
   }
 
-  /** The container's monitor listens: connects who waits. */
+  /** The container's monitor listens: connects who waits. A client that cannot be connected sees the end. */
   async connect(id: ContainerId, bundle: string): Promise<void> {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
-    for (const attachment of waiting ?? []) attachment.connect(await this.#monitor.attach(bundle, { input: attachment.takesInput }));
+    for (const attachment of waiting ?? []) {
+      try {
+        attachment.connect(await this.#monitor.attach(bundle, { input: attachment.takesInput }));
+      } catch {
+        // The monitor is gone already: a program that ended at once, or a failure that the start itself reports.
+        attachment.end();
+      }
+    }
   }
 
   /** The container will not start: those who wait see the end. */
