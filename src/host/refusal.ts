@@ -9,7 +9,7 @@ export function parseRefusal(stderr: string, context: { action: 'create' | 'exec
   const failed = context.action === 'create'
     ? 'failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed'
     : 'OCI runtime exec failed: exec failed';
-  return { exitCode: exitCodeOf(reason), message: `${failed}: unable to start container process: ${reason}` };
+  return { exitCode: exitCodeOf(reason, context.action), message: `${failed}: unable to start container process: ${reason}` };
 }
 
 /** The text of the last error line: plain (crun), JSON (`--log-format json`) or logrus (runc). */
@@ -53,9 +53,9 @@ function dockerReason(message: string, { program, cwd }: { program: string; cwd:
   return message.endsWith(': unknown') ? message : `${message}: unknown`;
 }
 
-function exitCodeOf(reason: string): RuntimeRefusal['exitCode'] {
+function exitCodeOf(reason: string, action: 'create' | 'exec'): RuntimeRefusal['exitCode'] {
   if (/^exec: .*(?:not found|no such file or directory)/i.test(reason)) return 127;
-  if (/^chdir to cwd .*no such file or directory/i.test(reason)) return 127;
+  if (/^chdir to cwd .*no such file or directory/i.test(reason)) return action === 'create' ? 127 : 126;
   if (/permission denied|is a directory|not a directory|exec format error/i.test(reason)) return 126;
   return 128;
 }
