@@ -14,6 +14,8 @@ export interface AttachRequest {
   options: AttachOptions;
   /** What was logged so far. */
   logs: AsyncIterable<LogBatch> | undefined;
+  /** The client typed its detach keys. */
+  detached?: () => void;
 }
 
 /**
@@ -89,6 +91,10 @@ class Attachment implements StdioSession {
 
   end(): void {
     this.#connected.resolve(undefined);
+  }
+
+  detached(): void {
+    this.#request.detached?.();
   }
 
   async write(data: Uint8Array): Promise<void> {

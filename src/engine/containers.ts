@@ -233,6 +233,7 @@ export class Containers {
       running: hasProcess(record.life),
       options,
       logs: options.logs && policyOf(record).stored ? this.#openLogs(record, replay, new AbortController().signal, {}) : undefined,
+      detached: () => emitContainer(this.#context, this.#context.store.get(record.id) ?? record, 'detach'),
     });
     emitContainer(this.#context, record, 'attach');
     return session;

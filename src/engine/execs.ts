@@ -117,6 +117,7 @@ export class Execs {
       wanted: { stdout: request.AttachStdout === true, stderr: request.AttachStderr === true },
       detachKeys: parseDetachKeys(request.DetachKeys),
       ended: () => this.#statusKnown(exec.id, exited),
+      detached: () => emitContainer(this.#context, record, 'exec_detach', { execID: exec.id }),
     });
   }
 
@@ -287,6 +288,7 @@ interface ExecSessionOptions {
   detachKeys: Uint8Array;
   /** Resolves when the exit status is recorded, so that a client that inspects after the output finds it. */
   ended: () => Promise<void>;
+  detached: () => void;
 }
 
 class ExecSession implements StdioSession {
@@ -305,6 +307,10 @@ class ExecSession implements StdioSession {
 
   async write(data: Uint8Array): Promise<void> {
     await this.#options.connection?.write(data);
+  }
+
+  detached(): void {
+    this.#options.detached();
   }
 
   endInput(): void {

@@ -24,6 +24,8 @@ export interface StdioSession {
   close(): void;
   /** Keys that detach, as raw bytes; the API watches for them in tty sessions. */
   readonly detachKeys: Uint8Array;
+  /** The client typed them; `close` follows. For the event that tells of it. */
+  detached?(): void;
 }
 
 export interface AttachOptions {

@@ -57,7 +57,10 @@ async function pipeSession(session: StdioSession, wire: Duplex, early: Buffer | 
         inputEnded = true;
       })
       .finally(() => {
-        if (seen.detached) session.close();
+        if (seen.detached) {
+          session.detached?.();
+          session.close();
+        }
         wire.resume();
       });
   };
