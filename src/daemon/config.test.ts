@@ -25,7 +25,7 @@ test('flags in their forms', () => {
     'log-opts': { 'max-size': '1m' },
     'default-ulimits': { nofile: { Name: 'nofile', Soft: 10, Hard: 20 } },
     'default-address-pools': [{ base: '10.9.0.0/16', size: 24 }],
-    runtimes: { r: { path: '/bin/r', runtimeArgs: [] } },
+    runtimes: { r: { path: '/bin/r' } },
   });
 });
 
@@ -71,6 +71,7 @@ test('a file that was named must exist', () => {
 test('what cannot be done is refused with the reason, what changes nothing is told', () => {
   assert.throws(() => load(['--storage-driver', 'btrfs']), /storage-driver="btrfs" is refused: the storage driver is overlay2/);
   assert.deepEqual(load(['--storage-driver', 'overlay2']).warnings, []);
+  assert.throws(() => load([], { [file]: { runtimes: { r: { path: '/bin/r', runtimeArgs: ['--debug'] } } } }), /runtimes in .*\.r\.runtimeArgs is refused/);
   assert.match(load(['--live-restore']).warnings.join(), /containers always outlive the engine/);
 });
 

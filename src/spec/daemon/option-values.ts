@@ -72,7 +72,7 @@ export function valueFromFlag(option: Option, texts: readonly string[], flag: st
       return Object.fromEntries(
         texts.map((item) => {
           const [name, path] = keyAndValue(item, flag);
-          return [name, { path, runtimeArgs: [] } satisfies RuntimeOption];
+          return [name, { path } satisfies RuntimeOption];
         }),
       );
     case 'object':
@@ -112,5 +112,6 @@ function runtimeAt(value: unknown, where: string): RuntimeOption {
   if (runtimeType !== undefined || options !== undefined) throw invalid(`${where}: runtimes are given by path; runtimeType and options belong to containerd`);
   if (typeof path !== 'string' || path === '') throw invalid(`${where}.path must name the runtime's program`);
   if (!Array.isArray(runtimeArgs) || !runtimeArgs.every((item) => typeof item === 'string')) throw invalid(`${where}.runtimeArgs must be a list of strings`);
-  return { path, runtimeArgs };
+  if (runtimeArgs.length > 0) throw invalid(`${where}.runtimeArgs is refused: let path name a script that adds them`);
+  return { path };
 }

@@ -32,6 +32,7 @@ const list = (flag: string, fate: Fate = honoured): OptionOf<'list'> => ({ kind:
 const map = (flag: string, fate: Fate = honoured): OptionOf<'map'> => ({ kind: 'map', flag, fate });
 
 const noSwarm = refused('Gantry has no Swarm mode', '', undefined);
+const noRegistry = moot('there is no registry client yet');
 const noPlugins = refused('plugins are not supported yet');
 const ownMonitor = moot('containers have monitors of their own and need no containerd');
 
@@ -82,25 +83,25 @@ export const OPTIONS = {
   'init-path': text('init-path'),
   'no-new-privileges': yesNo('no-new-privileges'),
   'seccomp-profile': text('seccomp-profile'),
-  'shutdown-timeout': whole('shutdown-timeout'),
+  'shutdown-timeout': whole('shutdown-timeout', moot('containers are not stopped with the engine')),
   'live-restore': yesNo('live-restore', moot('containers always outlive the engine')),
   'userns-remap': text('userns-remap', refused('user namespace remapping of the whole engine is not supported yet', '')),
   'storage-driver': { kind: 'string', flag: 'storage-driver', short: 's', fate: refused('the storage driver is overlay2', 'overlay2', '') },
   'storage-opts': list('storage-opt', refused('there are no storage options')),
   'exec-opts': list('exec-opt', refused('cgroups are made without systemd', 'native.cgroupdriver=cgroupfs')),
   'selinux-enabled': yesNo('selinux-enabled', refused('SELinux labels are not supported', false)),
-  'insecure-registries': list('insecure-registry'),
-  'registry-mirrors': list('registry-mirror'),
-  'max-concurrent-downloads': whole('max-concurrent-downloads'),
-  'max-concurrent-uploads': whole('max-concurrent-uploads'),
-  'max-download-attempts': whole('max-download-attempts'),
+  'insecure-registries': list('insecure-registry', noRegistry),
+  'registry-mirrors': list('registry-mirror', noRegistry),
+  'max-concurrent-downloads': whole('max-concurrent-downloads', noRegistry),
+  'max-concurrent-uploads': whole('max-concurrent-uploads', noRegistry),
+  'max-download-attempts': whole('max-download-attempts', noRegistry),
   'oom-score-adjust': whole('oom-score-adjust', refused('set it where the engine is started', 0)),
   experimental: yesNo('experimental', moot('nothing is hidden behind it')),
   'raw-logs': yesNo('raw-logs', moot('logs have no colours')),
-  features: { kind: 'map', flag: 'feature', fate: honoured },
+  features: { kind: 'map', flag: 'feature', fate: moot('no feature has a switch') },
   'cdi-spec-dirs': list('cdi-spec-dir'),
   'authorization-plugins': list('authorization-plugin', noPlugins),
-  proxies: { kind: 'object', fate: honoured },
+  proxies: { kind: 'object', fate: noRegistry },
   builder: { kind: 'object', fate: moot('builds are not part of the engine yet') },
   containerd: text('containerd', ownMonitor),
   'containerd-namespace': text('containerd-namespace', ownMonitor),
@@ -148,7 +149,6 @@ export interface UlimitOption {
 
 export interface RuntimeOption {
   path: string;
-  runtimeArgs: string[];
 }
 
 /** Values by key, only those that were given. */
