@@ -18,6 +18,8 @@ export interface ViewFacts {
 
 export interface InspectFacts extends ViewFacts {
   logPath: string;
+  /** `/other:/name/alias` each. */
+  links: string[] | undefined;
   /** Empty where the kernel has no AppArmor. */
   apparmorProfile: string;
   execIds: string[] | null;
@@ -49,7 +51,7 @@ export function inspectView(record: ContainerRecord, facts: InspectFacts): Conta
     ProcessLabel: '',
     AppArmorProfile: facts.apparmorProfile,
     ExecIDs: facts.execIds,
-    HostConfig: inspectHostConfig(record.hostConfig),
+    HostConfig: inspectHostConfig({ ...record.hostConfig, Links: facts.links }),
     GraphDriver: {
       Data: {
         ID: record.id,

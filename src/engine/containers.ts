@@ -1,8 +1,9 @@
 import { createdFilter } from './prune-filter.ts';
-import { conflict, EngineError, invalid, notImplemented } from '#base/errors.ts';
+import { conflict, EngineError, invalid, notImplemented, wrap } from '#base/errors.ts';
 import type { CgroupHierarchies } from '#host/cgroup.ts';
 import { cgroupPids } from '#host/cgroup.ts';
 import type { Filters } from '#spec/filters.ts';
+import { familiarString, parseTarget } from '#spec/reference.ts';
 import type { ArchiveStat, AttachOptions, LogBatch, LogOptions, StdioSession } from '#spec/streams.ts';
 import type {
   ContainerCreateResponse, ContainerInspectResponse, ContainersPruneResponse, ContainerStatsResponse, ContainerSummary, ContainerTopResponse,
@@ -19,6 +20,7 @@ import { createContainer, type CreateRequest } from './create.ts';
 import type { Execs } from './execs.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { listContainers, sizesOf, type ListOptions } from './list.ts';
+import { shownLinks } from './links.ts';
 import { logPolicy } from './logs/log-config.ts';
 import { type LogSource, openSources } from './logs/log-files.ts';
 import { openLogs } from './logs/open-logs.ts';
@@ -69,6 +71,7 @@ export class Containers {
       networkId: this.#options.networkId,
       apparmorProfile: apparmorProfile(record.hostConfig, this.#context.facts),
       logPath: record.hostConfig.LogConfig?.Type === 'none' ? '' : `${layout.container(record.id)}/log`,
+      links: shownLinks(this.#context, record),
       execIds: execIds.length > 0 ? execIds : null,
       layers: layersOf(() => rootfs.lower(record)),
       sizes: options.size ? await sizesOf({ ...this.#context, archives: this.#options.archives }, record) : undefined,
@@ -88,7 +91,7 @@ export class Containers {
   }
 
   async kill(name: string, signal: string | undefined): Promise<void> {
-    await this.#options.lifecycle.kill(this.#find(name).id, name, signal);
+    await this.#options.lifecycle.kill(this.#toKill(name).id, name, signal);
   }
 
   async pause(name: string): Promise<void> {
@@ -286,11 +289,19 @@ export class Containers {
         upper: this.#context.rootfs.upper(record.id),
         pause: () => this.#options.lifecycle.pause(record.id),
         unpause: () => this.#options.lifecycle.unpause(record.id),
-        committed: (image) => emitContainer(this.#context, record, 'commit', { comment: request.comment, imageID: image, imageRef: request.repo ?? '' }),
+        committed: (image) => emitContainer(this.#context, record, 'commit', { comment: request.comment, imageID: image, imageRef: request.repo ? familiarString(parseTarget(request.repo, request.tag)) : '' }),
       },
       record,
       request,
     );
+  }
+
+  #toKill(name: string): ContainerRecord {
+    try {
+      return this.#find(name);
+    } catch (error) {
+      throw wrap(error, `cannot kill container: ${name}`);
+    }
   }
 
   #find(name: string): ContainerRecord {

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { codeOf, invalid, isErrno, messageOf } from '#base/errors.ts';
 import { rfc3339Nano } from '#base/clock.ts';
 import { newId } from '#base/ids.ts';
+import type { Platform } from '#spec/oci-image.ts';
 import { asContainerId } from '#spec/ids.ts';
 import type { ContainerCreateRequest, ContainerCreateResponse, HostConfig } from '#spec/wire/container.ts';
 import type { EndpointSettings } from '#spec/wire/network.ts';
@@ -42,7 +43,6 @@ export function createContainer(context: ContainerContext, { name, platform, bod
   const inherited = asked.Hostname ? undefined : inheritedHostname(context, hostConfig);
   const config = inherited === undefined ? decided.config : { ...decided.config, Hostname: inherited };
   checkLogConfig({ type: hostConfig.LogConfig?.Type ?? '', options: hostConfig.LogConfig?.Config ?? {} });
-  for (const link of hostConfig.Links ?? []) checkLink(context, parseLink(link).target);
   const wanted = config.NetworkDisabled === true ? {} : networksOf(hostConfig, networking?.EndpointsConfig ?? {}, mac);
   checkNetworks(networks, Object.keys(wanted));
   store.transaction(() => {
@@ -72,7 +72,14 @@ export function createContainer(context: ContainerContext, { name, platform, bod
     images.hold(image.id, id);
     emitContainer(context, record, 'create');
   });
-  return { Id: id, Warnings: warnings };
+  return { Id: id, Warnings: [...warnings, ...foreignPlatform(context, image.platform, platform)] };
+}
+
+/** An image of another architecture is run all the same: the machine may have an emulator. */
+function foreignPlatform({ facts }: ContainerContext, { os, architecture, variant }: Platform, asked: string | undefined): string[] {
+  if (asked || (os === 'linux' && architecture === facts.architecture)) return [];
+  const own = [os, architecture, ...(variant ? [variant] : [])].join('/');
+  return [`The requested image's platform (${own}) does not match the detected host platform (linux/${facts.architecture}) and no specific platform was requested`];
 }
 
 /** Not not_found: clients take a 404 from create for a missing image. Docker says so at start only. */
@@ -84,17 +91,19 @@ function checkNetworks(networks: ContainerContext['networks'], names: string[]):
   }
 }
 
-/** The same. */
-function checkLink({ store }: ContainerContext, target: string): void {
+/** A link's target by id, so that a later rename does not part the two. An unknown one is no missing image either. */
+function linkById({ store }: ContainerContext, link: string): string {
+  const { target, alias } = parseLink(link);
   try {
-    store.find(target);
+    return `${store.find(target).id}:${alias}`;
   } catch (error) {
     throw invalid(`could not get container for ${target}: ${messageOf(error)}`, { cause: error });
   }
 }
 
-/** Containers named by modes are kept by id, so that a later rename does not part them. */
-function withIds({ store }: ContainerContext, hostConfig: HostConfig): HostConfig {
+/** Containers named by modes and links are kept by id, so that a later rename does not part them. */
+function withIds(context: ContainerContext, hostConfig: HostConfig): HostConfig {
+  const { store } = context;
   const resolve = (mode: string | undefined): string | undefined => {
     if (!isContainerMode(mode) || mode === 'container:') return mode;
     try {
@@ -110,6 +119,7 @@ function withIds({ store }: ContainerContext, hostConfig: HostConfig): HostConfi
     NetworkMode: resolve(hostConfig.NetworkMode),
     PidMode: resolve(hostConfig.PidMode),
     IpcMode: resolve(hostConfig.IpcMode),
+    ...(hostConfig.Links ? { Links: hostConfig.Links.map((link) => linkById(context, link)) } : {}),
   };
 }
 

@@ -13,6 +13,7 @@ import { hasProcess } from './container-state.ts';
 import { emitContainer, type ContainerContext } from './context.ts';
 import { parseDetachKeys } from './detach-keys.ts';
 import type { ExecRecord, ExecStore } from './exec-store.ts';
+import { linkEnvironment } from './links.ts';
 import { compileExec, validateExec } from './oci/exec.ts';
 import { rootFiles } from './oci/root-files.ts';
 
@@ -75,7 +76,7 @@ export class Execs {
       OpenStdout: request.AttachStdout ?? false,
       CanRemove: false,
       ContainerID: exec.container,
-      DetachKeys: request.DetachKeys ? Buffer.from(parseDetachKeys(request.DetachKeys)).toString('latin1') : '',
+      DetachKeys: request.DetachKeys ? Buffer.from(parseDetachKeys(request.DetachKeys)).toString('base64') : '',
       Pid: exec.pid,
     };
   }
@@ -194,7 +195,7 @@ export class Execs {
     });
     try {
       const process = compileExec(
-        { config: record.config, hostConfig: record.hostConfig, facts, defaults, files: rootFiles(rootfs.path(record.id)) },
+        { config: { ...record.config, Env: [...linkEnvironment(this.#context, record), ...(record.config.Env ?? [])] }, hostConfig: record.hostConfig, facts, defaults, files: rootFiles(rootfs.path(record.id)) },
         request,
       );
       mkdirSync(bundle, { recursive: true, mode: 0o700 });

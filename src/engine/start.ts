@@ -9,7 +9,7 @@ import { removeBundle } from './bundle.ts';
 import { emitContainer, type ContainerContext } from './context.ts';
 import type { ContainerRecord } from './container-record.ts';
 import type { ProcessFacts } from './container-state.ts';
-import { legacyLinks } from './links.ts';
+import { legacyLinks, linkEnvironment } from './links.ts';
 import { logPolicy } from './logs/log-config.ts';
 import { namespaceChoices, networkPlan, shmPlan, type NetworkPlan } from './namespaces.ts';
 import { prepareSpec } from './oci/prepare.ts';
@@ -96,7 +96,7 @@ async function make(context: ContainerContext, record: ContainerRecord, undo: As
   using prepared = prepareSpec({
     id,
     bundle,
-    config,
+    config: { ...config, Env: [...linkEnvironment(context, record), ...(config.Env ?? [])] },
     hostConfig,
     facts: context.facts,
     defaults: context.defaults,

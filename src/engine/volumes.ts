@@ -127,7 +127,7 @@ export class Volumes {
       }
     }
     this.#options.emit({ type: 'volume', action: 'prune', id: '', attributes: { reclaimed: String(reclaimed) } });
-    return { VolumesDeleted: deleted.length > 0 ? deleted : null, SpaceReclaimed: reclaimed };
+    return { VolumesDeleted: deleted, SpaceReclaimed: reclaimed };
   }
 
   /** Every volume with its size and how many containers use it, for disk usage. */

@@ -44,6 +44,7 @@ function dockerReason(message: string, { program, cwd }: { program: string; cwd:
       : `exec: ${quoted}: executable file not found in $PATH: unknown`;
   }
   if (/^(?:open executable|exec(?:ve|utable)?\b.*): Permission denied/i.test(message)) return `exec: ${quoted}: permission denied: unknown`;
+  if (program === '' && /^open executable: /i.test(message)) return 'exec: "": executable file not found in $PATH: unknown';
   // crun says EPERM for what is no regular file.
   if (/^open executable: (?:Is a directory|Operation not permitted)/i.test(message)) return `exec: ${quoted}: is a directory: unknown: permission denied`;
   const chdir = /chdir(?: to)? [`'"(]*.*?[`'")]*: (.+)$/i.exec(message) ?? /cannot chdir.*: (.+)$/i.exec(message);

@@ -19,7 +19,9 @@ ff02::2\tip6-allrouters
 
 /** `addresses` are the container's own. */
 export function renderHosts(request: HostsRequest, addresses: readonly string[], hostGateway: string | undefined): string {
-  const names = request.domainname === '' ? request.hostname : `${request.hostname}.${request.domainname} ${request.hostname}`;
+  const full = request.domainname === '' ? request.hostname : `${request.hostname}.${request.domainname}`;
+  const cut = full.indexOf('.');
+  const names = cut < 0 ? full : `${full} ${full.slice(0, cut)}`;
   return BASE_HOSTS + renderExtraHosts(request.extraHosts, hostGateway) + addresses.map((address) => `${address}\t${names}\n`).join('');
 }
 

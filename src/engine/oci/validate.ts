@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { invalid, notFound, notImplemented } from '#base/errors.ts';
 import type { HostFacts } from '#host/facts.ts';
 import type { ContainerConfig, HostConfig, RestartPolicy } from '#spec/wire/container.ts';
@@ -34,6 +35,7 @@ export function validateCreate(
   warnings.push(...validateSecurity(hostConfig, facts));
   warnings.push(...validateResources(hostConfig, facts, {}));
   validateSysctls(hostConfig);
+  for (const address of hostConfig.Dns ?? []) if (isIP(address) === 0) throw invalid(`bad nameserver address ${address}`);
   for (const device of hostConfig.Devices ?? []) checkDevicePermissions(device);
   for (const rule of hostConfig.DeviceCgroupRules ?? []) parseDeviceRule(rule);
   const runtime = hostConfig.Runtime || defaults.defaultRuntime;
@@ -118,10 +120,6 @@ function validateSecurity(hostConfig: HostConfig, facts: HostFacts): string[] {
   if (security.labels.some((label) => label !== 'disable')) {
     if (facts.selinux) throw notImplemented('SELinux labels are not supported yet: only --security-opt label=disable is');
     warnings.push('Your kernel does not support SELinux. Security labels discarded.');
-  }
-  if (hostConfig.Privileged === true) {
-    const missing = facts.knownCapabilities.filter((name) => !facts.capabilities.includes(name));
-    if (missing.length > 0) warnings.push(`The engine itself lacks ${missing.join(', ')}: the privileged container runs without.`);
   }
   return warnings;
 }
