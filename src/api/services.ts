@@ -10,7 +10,6 @@ import type {
   ContainerCreateResponse,
   ContainerInspectResponse,
   ContainersPruneResponse,
-  ContainerStatsResponse,
   ContainerSummary,
   ContainerTopResponse,
   ContainerUpdateRequest,
@@ -22,6 +21,7 @@ import type {
   FilesystemChange,
   IDResponse,
 } from '#spec/wire/container.ts';
+import type { ContainerStatsResponse } from '#spec/wire/stats.ts';
 import type {
   ImageDeleteResponseItem,
   ImageHistoryResponseItem,

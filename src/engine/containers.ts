@@ -6,9 +6,18 @@ import type { Filters } from '#spec/filters.ts';
 import { familiarString, parseTarget } from '#spec/reference.ts';
 import type { ArchiveStat, AttachOptions, LogBatch, LogOptions, StdioSession } from '#spec/streams.ts';
 import type {
-  ContainerCreateResponse, ContainerInspectResponse, ContainersPruneResponse, ContainerStatsResponse, ContainerSummary, ContainerTopResponse,
-  ContainerUpdateRequest, ContainerUpdateResponse, ContainerWaitResponse, FilesystemChange, IDResponse,
+  ContainerCreateResponse,
+  ContainerInspectResponse,
+  ContainersPruneResponse,
+  ContainerSummary,
+  ContainerTopResponse,
+  ContainerUpdateRequest,
+  ContainerUpdateResponse,
+  ContainerWaitResponse,
+  FilesystemChange,
+  IDResponse,
 } from '#spec/wire/container.ts';
+import type { ContainerStatsResponse } from '#spec/wire/stats.ts';
 import type { ArchivedContainer, ArchivedRoot, Archives } from './archive.ts';
 import { commitOf, type CommitImage, type CommitRequest } from './commit.ts';
 import { emitContainer, type ContainerContext } from './context.ts';

@@ -1,6 +1,6 @@
 import type { Clock } from '#base/clock.ts';
 import { rfc3339Nano, ZERO_TIME } from '#base/clock.ts';
-import type { ContainerCPUStats, ContainerStatsResponse } from '#spec/wire/container.ts';
+import type { ContainerCPUStats, ContainerStatsResponse } from '#spec/wire/stats.ts';
 import type { CgroupHierarchies } from '#host/cgroup.ts';
 import { hostMemory, readCgroupStats, readHostCpu, readInterfaces, type CgroupStats, type HostCpu, type InterfaceCounters } from '#host/cgroup-stats.ts';
 

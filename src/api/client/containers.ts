@@ -4,7 +4,6 @@ import type {
   ContainerCreateResponse,
   ContainerInspectResponse,
   ContainersPruneResponse,
-  ContainerStatsResponse,
   ContainerSummary,
   ContainerTopResponse,
   ContainerUpdateRequest,
@@ -13,6 +12,7 @@ import type {
   FilesystemChange,
   IDResponse,
 } from '#spec/wire/container.ts';
+import type { ContainerStatsResponse } from '#spec/wire/stats.ts';
 import type { ArchiveStat, OutputChunk } from '#spec/streams.ts';
 import { versionBelow } from '../version.ts';
 import { readJsonLines } from './json-lines.ts';

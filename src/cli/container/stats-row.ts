@@ -1,4 +1,4 @@
-import type { ContainerStatsResponse } from '#spec/wire/container.ts';
+import type { ContainerStatsResponse } from '#spec/wire/stats.ts';
 import { binarySize, humanSize, shortId } from '../format/units.ts';
 import { Row } from '../template/value.ts';
 

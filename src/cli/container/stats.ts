@@ -1,5 +1,5 @@
 import type { EngineClient } from '#api/client/client.ts';
-import type { ContainerStatsResponse } from '#spec/wire/container.ts';
+import type { ContainerStatsResponse } from '#spec/wire/stats.ts';
 import type { Cli } from '../command/cli.ts';
 import { CliError, defineCommand } from '../command/command.ts';
 import { errorText } from '../command/error-text.ts';
