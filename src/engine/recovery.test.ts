@@ -72,6 +72,19 @@ test('a start that went through but was not recorded is finished, with the exit 
   assert.deepEqual([engine.status(done), store.require(done).exitCode], ['exited', 4]);
 });
 
+test('--rm is kept where the engine ended between the exit and the removal; without it, or never started, they stay', async () => {
+  using engine = new FakeEngine();
+  const { store } = engine.context;
+  const [over, failed, fresh, plain] = [{ AutoRemove: true }, { AutoRemove: true }, { AutoRemove: true }, {}].map((HostConfig) => engine.create({ HostConfig }));
+  assert.ok(over && failed && fresh && plain);
+  store.change(over, { life: { status: 'exited' } });
+  store.change(failed, { error: 'it did not start' });
+  store.change(plain, { life: { status: 'exited' } });
+  const report = await recover(engine);
+  assert.equal(report.removed, 2);
+  assert.deepEqual([over, failed, fresh, plain].map((id) => engine.status(id)), [undefined, undefined, 'created', 'exited']);
+});
+
 test('a half-made removal is finished', async () => {
   using engine = new FakeEngine();
   const id = engine.create();

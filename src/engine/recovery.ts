@@ -83,10 +83,9 @@ export async function recoverContainers(options: RecoveryOptions): Promise<Recov
   report.ended = ended.length;
   for (const record of [...store.all()]) {
     const { id, life } = record;
-    if (life.status === 'removing' || life.status === 'dead') {
-      const doomed = life.status === 'removing' ? life.volumes : false;
-      if (life.status === 'dead') continue;
-      await context.changes.run(id, () => removeContainer(context, record, { volumes: doomed })).catch((error: unknown) => log.error('a container could not be removed', { container: id, error }));
+    const doomed = unfinishedRemoval(record);
+    if (doomed !== undefined) {
+      await context.changes.run(id, () => removeContainer(context, record, doomed)).catch((error: unknown) => log.error('a container could not be removed', { container: id, error }));
       report.removed++;
     } else if (life.status === 'restarting') {
       lifecycle.restartAfter(id, life.at - context.clock.now());
@@ -97,6 +96,13 @@ export async function recoverContainers(options: RecoveryOptions): Promise<Recov
   if (report.booted) startAtBoot(context, lifecycle, ended.map(({ id }) => id));
   log.info('containers are recovered', { ...report });
   return report;
+}
+
+/** With what a removal was begun, or would have been had the engine not ended between a --rm container's end and it. */
+function unfinishedRemoval({ life, hostConfig, error }: ContainerRecord): { volumes: boolean } | undefined {
+  if (life.status === 'removing') return { volumes: life.volumes };
+  const over = life.status === 'exited' || (life.status === 'created' && error !== '');
+  return over && hostConfig.AutoRemove === true ? { volumes: true } : undefined;
 }
 
 const unseen = ({ clock }: ContainerContext): ExitStatus => ({ code: UNKNOWN_EXIT, at: clock.nowNanos(), oomKilled: false });
