@@ -77,9 +77,11 @@ test('--rm is kept where the engine ended between the exit and the removal; with
   const { store } = engine.context;
   const [over, failed, fresh, plain] = [{ AutoRemove: true }, { AutoRemove: true }, { AutoRemove: true }, {}].map((HostConfig) => engine.create({ HostConfig }));
   assert.ok(over && failed && fresh && plain);
-  store.change(over, { life: { status: 'exited' } });
+  for (const id of [over, plain]) {
+    await engine.lifecycle.start(id);
+    store.change(id, { life: { status: 'exited' } });
+  }
   store.change(failed, { error: 'it did not start' });
-  store.change(plain, { life: { status: 'exited' } });
   const report = await recover(engine);
   assert.equal(report.removed, 2);
   assert.deepEqual([over, failed, fresh, plain].map((id) => engine.status(id)), [undefined, undefined, 'created', 'exited']);
