@@ -24,7 +24,7 @@ export interface CreateRequest {
  * starts. Throws `No such image: x` (not_found), which makes clients pull, and everything else in Docker's words.
  */
 export function createContainer(context: ContainerContext, { name, platform, body }: CreateRequest): ContainerCreateResponse {
-  const { store, images, volumes, networks } = context;
+  const { store, images, volumes } = context;
   const { HostConfig: askedHostConfig, NetworkingConfig: networking, MacAddress: mac, ...asked } = body;
   const chosen = name === undefined || name === '' ? undefined : parseContainerName(name);
   if (!asked.Image) throw invalid('no image specified: a container is made from an image');
@@ -43,8 +43,7 @@ export function createContainer(context: ContainerContext, { name, platform, bod
   const inherited = asked.Hostname ? undefined : inheritedHostname(context, hostConfig);
   const config = inherited === undefined ? decided.config : { ...decided.config, Hostname: inherited };
   checkLogConfig({ type: hostConfig.LogConfig?.Type ?? '', options: hostConfig.LogConfig?.Config ?? {} });
-  const wanted = config.NetworkDisabled === true ? {} : networksOf(hostConfig, networking?.EndpointsConfig ?? {}, mac);
-  checkNetworks(networks, Object.keys(wanted));
+  const wanted = config.NetworkDisabled === true ? {} : networksOf(context, hostConfig, networking?.EndpointsConfig ?? {}, mac);
   store.transaction(() => {
     const mounts = planMounts(
       { hostConfig, volumes: Object.keys(config.Volumes ?? {}) },
@@ -83,9 +82,9 @@ function foreignPlatform({ facts }: ContainerContext, { os, architecture, varian
 }
 
 /** Not not_found: clients take a 404 from create for a missing image. Docker says so at start only. */
-function checkNetworks(networks: ContainerContext['networks'], names: string[]): void {
+function networkName({ networks }: ContainerContext, given: string): string {
   try {
-    networks.check(names);
+    return networks.nameOf(given);
   } catch (error) {
     throw codeOf(error) === 'not_found' ? invalid(messageOf(error), { cause: error }) : error;
   }
@@ -129,13 +128,12 @@ function inheritedHostname({ store }: ContainerContext, { NetworkMode: network, 
   return isContainerMode(network) ? modeTarget(store, network).config.Hostname : undefined;
 }
 
-/** Every network to join, the one of the mode first. `mac` is the old place of a MAC address. */
-function networksOf(hostConfig: HostConfig, asked: Record<string, EndpointSettings>, mac: string | undefined): Record<string, EndpointSettings> {
+/** Every network to join by its name, the one of the mode first. `mac` is the old place of a MAC address. */
+function networksOf(context: ContainerContext, hostConfig: HostConfig, asked: Record<string, EndpointSettings>, mac: string | undefined): Record<string, EndpointSettings> {
   const mode = hostConfig.NetworkMode ?? 'bridge';
   if (mode === 'host' || mode === 'none' || isContainerMode(mode)) return {};
-  const rename = (name: string): string => (name === 'default' ? 'bridge' : name);
-  const settings = new Map(Object.entries(asked).map(([name, given]) => [rename(name), given]));
-  const first = rename(mode);
+  const settings = new Map(Object.entries(asked).map(([name, given]) => [networkName(context, name), given]));
+  const first = networkName(context, mode);
   const own = settings.get(first) ?? {};
   settings.delete(first);
   return { [first]: mac ? { ...own, MacAddress: own.MacAddress || mac } : own, ...Object.fromEntries(settings) };

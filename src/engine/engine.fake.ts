@@ -141,8 +141,9 @@ export class FakeEngine implements Disposable {
 
   #networks(): Networks {
     return {
-      check: (names) => {
-        for (const name of names) if (name !== 'bridge') throw notFound(`network ${name} not found`);
+      nameOf: (name) => {
+        if (name !== 'bridge') throw notFound(`network ${name} not found`);
+        return name;
       },
       up: async ({ container }) => {
         const failure = this.networkFailure;

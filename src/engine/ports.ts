@@ -58,8 +58,8 @@ export interface Sandbox {
 }
 
 export interface Networks {
-  /** Throws not_found (`network x not found`) for unknown names, at create time. */
-  check(networks: readonly string[]): void;
+  /** The name of the network that this name, id or unique id prefix means; host, none and container: mean themselves. Throws not_found (`network x not found`). */
+  nameOf(network: string): string;
   /** Makes the sandbox; recorded before it is made, undone as a whole on failure. */
   up(request: SandboxRequest): Promise<Sandbox>;
   /** Removes whatever is left of the container's sandbox; idempotent, needs no earlier `up` in this process. */

@@ -25,7 +25,7 @@ export function recordOf(
   const options = body.Options ?? {};
   return {
     version: 1, id: asNetworkId(given.id), name: body.Name, driver: 'bridge', created: given.created, internal: body.Internal ?? false,
-    attachable: body.Attachable ?? false, options, labels: body.Labels ?? {},
+    attachable: body.Attachable ?? false, options, labels: body.Labels ?? {}, ipamOptions: body.IPAM?.Options ?? undefined,
     bridge: {
       owned: true,
       name: bridgeName(options[`${BRIDGE}name`], given),

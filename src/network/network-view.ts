@@ -26,7 +26,7 @@ export function viewNetwork(
     Driver: network.driver,
     EnableIPv4: true,
     EnableIPv6: false,
-    IPAM: { Driver: 'default', Options: {}, Config: config === undefined ? [] : [config] },
+    IPAM: { Driver: 'default', Options: network.ipamOptions ?? null, Config: config === undefined ? [] : [config] },
     Internal: network.internal,
     Attachable: network.attachable,
     Ingress: false,

@@ -122,11 +122,9 @@ export function createNetworks(options: NetworksOptions) {
 
     sandboxes: {
       /** Throws not_found `network x not found`. host, none and container: are always known. */
-      check(names: readonly string[]): void {
-        for (const name of names) {
-          if (name === 'host' || name === 'none' || name.startsWith('container:')) continue;
-          registry.get(name === 'default' ? 'bridge' : name);
-        }
+      nameOf(network: string): string {
+        if (network === 'host' || network === 'none' || network.startsWith('container:')) return network;
+        return registry.get(network === 'default' ? 'bridge' : network).name;
       },
       async up(request: Request) {
         await whenReady();

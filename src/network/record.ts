@@ -15,6 +15,8 @@ export interface NetworkRecord {
   attachable: boolean;
   options: Record<string, string>;
   labels: Record<string, string>;
+  /** As the client gave them; the one IPAM driver has none. */
+  ipamOptions?: Record<string, string> | undefined;
   /** Undefined for host and null networks. */
   bridge: BridgeRecord | undefined;
 }

@@ -15,7 +15,8 @@ test('the predefined networks are there and stay', { skip }, async () => {
   assert.deepEqual(found.map(({ Name, Driver }) => `${Name} ${Driver}`).sort(), ['bridge bridge', 'host host', 'none null']);
   for (const name of ['bridge', 'host', 'none']) await assert.rejects(networks.remove(name), { code: 'forbidden', message: `${name} is a pre-defined network and cannot be removed` });
   await assert.rejects(networks.create({ Name: 'host' }), { message: 'operation is not permitted on predefined host network' });
-  assert.throws(() => rig.room.sandboxes.check(['bridge', 'nowhere']), { code: 'not_found', message: 'network nowhere not found' });
+  assert.equal(rig.room.sandboxes.nameOf('default'), 'bridge');
+  assert.throws(() => rig.room.sandboxes.nameOf('nowhere'), { code: 'not_found', message: 'network nowhere not found' });
 });
 
 test('a network with chosen addresses: fixed address, gateway, labels, removal only when unused', { skip }, async () => {

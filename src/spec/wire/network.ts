@@ -26,7 +26,7 @@ export type NetworkInspect = Network & { Containers?: Record<string, EndpointRes
 export interface IPAM {
   Driver?: string | undefined;
   Config?: IPAMConfig[] | undefined;
-  Options?: Record<string, string> | undefined;
+  Options?: Record<string, string> | null | undefined;
 }
 
 export interface IPAMConfig {

@@ -5,7 +5,6 @@ import { versionBelow } from '../../version.ts';
 /** GET /containers/{id}/json as a client of this version knows it. */
 export function adaptContainer(container: ContainerInspectResponse, version: string): ContainerInspectResponse {
   const adapted = withWholeEndpoints(container);
-  if (!versionBelow(version, '1.52')) return adapted;
   if (versionBelow(version, '1.48')) delete adapted.ImageManifestDescriptor;
   const { NetworkSettings: settings } = adapted;
   if (settings !== undefined) {
@@ -14,7 +13,7 @@ export function adaptContainer(container: ContainerInspectResponse, version: str
     if (versionBelow(version, '1.45')) legacy.Networks = withShortIdAliases(networks, container);
     adapted.NetworkSettings = legacy;
   }
-  if (container.GraphDriver == null && container.Storage?.RootFS?.Snapshot?.Name !== undefined) {
+  if (versionBelow(version, '1.52') && container.GraphDriver == null && container.Storage?.RootFS?.Snapshot?.Name !== undefined) {
     adapted.GraphDriver = { Name: container.Storage.RootFS.Snapshot.Name, Data: {} };
     delete adapted.Storage;
   }
@@ -35,7 +34,10 @@ export function adaptContainerSummary(summary: ContainerSummary, version: string
   return adapted;
 }
 
-/** Until 1.51 the default bridge's address also stood beside `Networks`, empty when the container is not on that bridge. */
+/**
+ * The default bridge's address beside `Networks`, empty when the container is not on that bridge. Docker has it until 1.51;
+ * here it stays: libraries take the newest version that they are offered, and the scripts above them read these fields.
+ */
 function topLevelAddress(bridge: EndpointSettings | undefined): Record<string, unknown> {
   return {
     Bridge: '',

@@ -4,21 +4,23 @@ import { exactNumber } from '../raw-json.ts';
 
 /** Events one a line, each sent at once, with the fields and the framing that the client's version knows. */
 export async function* renderEvents(events: AsyncIterable<EventMessage>, version: string, contentType: string): AsyncGenerator<string> {
-  const legacy = versionBelow(version, '1.52');
   const withoutImageCreate = versionBelow(version, '1.46');
   // RFC 7464 puts a record separator before each value.
   const before = contentType === 'application/json-seq' ? '\u001e' : '';
   for await (const event of events) {
     if (withoutImageCreate && event.Type === 'image' && event.Action === 'create') continue;
-    yield `${before}${JSON.stringify(renderEvent(event, legacy))}\n`;
+    yield `${before}${JSON.stringify(renderEvent(event))}\n`;
   }
 }
 
-/** Until 1.51 container and image events repeated who and what in `id`, `status` and `from`; older CLIs fail without them. */
-function renderEvent(event: EventMessage, legacy: boolean): Record<string, unknown> {
+/**
+ * Container and image events repeat who and what in `id`, `status` and `from`. Docker does so until 1.51; here it stays:
+ * libraries take the newest version that they are offered, and the scripts above them read these fields.
+ */
+function renderEvent(event: EventMessage): Record<string, unknown> {
   const { timeNano, ...rest } = event;
   const repeated: Record<string, unknown> = {};
-  if (legacy && (event.Type === 'container' || event.Type === 'image')) {
+  if (event.Type === 'container' || event.Type === 'image') {
     repeated['status'] = event.Action;
     repeated['id'] = event.Actor?.ID;
     if (event.Type === 'container') repeated['from'] = event.Actor?.Attributes?.['image'] ?? '';

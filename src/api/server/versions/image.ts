@@ -2,7 +2,7 @@ import { ZERO_TIME } from '#base/clock.ts';
 import type { ImageInspect, ImageSummary } from '#spec/wire/image.ts';
 import { versionBelow } from '../../version.ts';
 
-/** Fields of an image's Config that older versions always sent, with the values they sent. */
+/** Fields of an image's Config that are always sent, some only to older versions, with their empty values. */
 const alwaysUntil149 = {
   AttachStderr: false,
   AttachStdin: false,
@@ -14,7 +14,7 @@ const alwaysUntil149 = {
   StdinOnce: false,
   Tty: false,
 };
-const alwaysUntil151 = {
+const always = {
   Cmd: null,
   Entrypoint: null,
   Env: null,
@@ -25,13 +25,12 @@ const alwaysUntil151 = {
   WorkingDir: '',
 };
 
-/** GET /images/{name}/json as a client of this version knows it. */
+/** GET /images/{name}/json as a client of this version knows it. Empty fields, which Docker leaves out since 1.52, stay for those who read them unasked. */
 export function adaptImage(image: ImageInspect, version: string): ImageInspect {
-  if (!versionBelow(version, '1.52')) return image;
   const adapted: Record<string, unknown> = { Parent: '', Comment: '', DockerVersion: '', Author: '', ...image };
   adapted['Config'] = {
     ...(versionBelow(version, '1.50') ? alwaysUntil149 : {}),
-    ...alwaysUntil151,
+    ...always,
     ...image.Config,
   };
   if (versionBelow(version, '1.48')) delete adapted['Descriptor'];
