@@ -81,12 +81,13 @@ function foreignPlatform({ facts }: ContainerContext, { os, architecture, varian
   return [`The requested image's platform (${own}) does not match the detected host platform (linux/${facts.architecture}) and no specific platform was requested`];
 }
 
-/** Not not_found: clients take a 404 from create for a missing image. Docker says so at start only. */
+/** An unknown network is kept as it was given, as in Docker: it may be made before the container starts. */
 function networkName({ networks }: ContainerContext, given: string): string {
   try {
     return networks.nameOf(given);
   } catch (error) {
-    throw codeOf(error) === 'not_found' ? invalid(messageOf(error), { cause: error }) : error;
+    if (codeOf(error) === 'not_found') return given;
+    throw error;
   }
 }
 

@@ -91,7 +91,7 @@ export class Health {
     }
     await this.#execs.kill(Id);
     session?.close();
-    return { exitCode: -1, output: `Health check exceeded timeout (${seconds(timeout)}): ${output}`.slice(0, MAX_OUTPUT) };
+    return { exitCode: -1, output: `Health check exceeded timeout (${seconds(timeout)})${output === '' ? '' : `: ${output}`}`.slice(0, MAX_OUTPUT) };
   }
 
   #note(id: ContainerId, check: HealthConfig, result: HealthcheckResult): void {

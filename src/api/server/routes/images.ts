@@ -98,7 +98,7 @@ async function list(images: ImageService, request: ApiRequest): Promise<Reply> {
   const { query, version } = request;
   const filters = new Map(query.filters);
   const glob = query.text('filter');
-  if (request.before('1.25') && glob !== undefined && !filters.has('reference')) filters.set('reference', [glob]);
+  if (request.before('1.41') && glob !== undefined && !filters.has('reference')) filters.set('reference', [glob]);
   const found = await images.list({
     all: query.flag('all'),
     filters,
