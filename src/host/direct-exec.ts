@@ -7,6 +7,7 @@ import { minimalEnvironment } from './process.ts';
 import { monitorFiles, readPid, readRuntimeLog, refusal } from './monitor-files.ts';
 import { OutputQueue } from './output-queue.ts';
 import type { AttachConnection, MonitoredProcess, MonitorOptions } from './runtime.ts';
+import { startablePath } from './sealed-program.ts';
 import { pipe, reap, reapSoon, spawnProgram } from './spawn.ts';
 
 export type ExecOptions = MonitorOptions & { exec: NonNullable<MonitorOptions['exec']> };
@@ -25,7 +26,7 @@ export async function execDirectly(request: ExecOptions, deadline: number): Prom
   let child: number;
   try {
     child = await spawnProgram({
-      path: request.runtime,
+      path: startablePath(request.runtime),
       args: [
         `--root=${request.runtimeState}`,
         `--log=${monitorFiles.runtimeLog(bundle)}`,

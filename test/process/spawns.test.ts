@@ -42,7 +42,9 @@ async function programsOf(name: string, task: () => Promise<void>): Promise<stri
   }
   const programs = readFileSync(file, 'utf8').split('\n').filter((line) => line.includes('execve(') && /= 0$/.test(line));
   return programs.map((line) => {
-    const [, path = '', args = ''] = /execve\("([^"]+)", \[(.*?)\]/.exec(line) ?? [];
+    const [, file = '', args = ''] = /execve\("([^"]+)", \[(.*?)\]/.exec(line) ?? [];
+    // The runtime runs from a sealed copy in the engine's memory.
+    const path = file.replace(/^\/proc\/\d+\/fd\/\d+$/, 'crun');
     const verb = /"(create|start|exec|kill|delete|state|run)"/.exec(args)?.[1];
     return verb === undefined || path.endsWith('conmon') ? path : `${path} ${verb}`;
   });
