@@ -11,7 +11,7 @@ import { createDockerCli } from '../test/clients/docker-cli.ts';
 import { importBusybox } from '../test/clients/host.ts';
 import { crunBundle } from './crun-bundle.ts';
 import { startSubject, type GantrySubject } from './gantry-subject.ts';
-import { median, rate, time } from './measure.ts';
+import { execThroughApi, median, rate, time } from './measure.ts';
 import { Report } from './report.ts';
 
 const image = 'gantry-bench/busybox:1';
@@ -43,11 +43,11 @@ const hostOf = (subject: Subject): Record<string, string> => ({ DOCKER_HOST: `un
 const call = (subject: Subject, args: readonly string[]): Promise<number> => time([...subject.cli, ...args], hostOf(subject));
 
 /** Every subject once a round, in turn, so that a noisy moment hits all of them. */
-async function compare(row: string, count: number, once: (subject: Subject, round: number) => Promise<number>): Promise<void> {
-  const samples = new Map(subjects.map((subject) => [subject.label, [] as number[]]));
-  for (const subject of subjects) await once(subject, -1);
+async function compare(row: string, count: number, once: (subject: Subject, round: number) => Promise<number>, among = subjects): Promise<void> {
+  const samples = new Map(among.map((subject) => [subject.label, [] as number[]]));
+  for (const subject of among) await once(subject, -1);
   for (let round = 0; round < count; round++) {
-    for (const subject of subjects) samples.get(subject.label)!.push(await once(subject, round));
+    for (const subject of among) samples.get(subject.label)!.push(await once(subject, round));
   }
   report.times(row, new Map([...samples].map(([label, values]) => [label, median(values)])));
   process.stderr.write(`${report.lastLine()}\n`);
@@ -62,6 +62,7 @@ try {
   const sleeper = (subject: Subject): string => `gantry-bench-${subjects.indexOf(subject)}`;
   for (const subject of subjects) await call(subject, ['run', '-d', '--name', sleeper(subject), image, 'sleep', '100000']);
   await compare('`exec` of `true`', rounds, (subject) => call(subject, ['exec', sleeper(subject), 'true']));
+  await compare('`exec` of `true` through the API, without a CLI', rounds, (subject) => execThroughApi(subject.socket, sleeper(subject)), engines);
   for (const subject of subjects) await call(subject, ['rm', '-f', sleeper(subject)]);
 
   await gantry.resetEventLoopDelay();

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
-import { request } from 'node:http';
+import { Agent, request } from 'node:http';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 
 /** Wall time in milliseconds of one run of a command; rejects when it fails. */
 export async function time(command: readonly string[], environment: Record<string, string>, input?: string): Promise<number> {
@@ -25,7 +27,6 @@ export function median(values: readonly number[]): number {
 
 /** Requests a second over one kept-alive connection to a unix socket, one after another, for `milliseconds`. */
 export async function rate(socketPath: string, path: string, milliseconds: number): Promise<number> {
-  const { Agent } = await import('node:http');
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const once = (): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -47,4 +48,23 @@ export async function rate(socketPath: string, path: string, milliseconds: numbe
   const seconds = Number(process.hrtime.bigint() - began) / 1e9;
   agent.destroy();
   return count / seconds;
+}
+
+/** Milliseconds of an attached exec of `true` through the API alone: created, started, read to its end and inspected. */
+export async function execThroughApi(socketPath: string, container: string): Promise<number> {
+  const ask = (method: string, path: string, body?: unknown): Promise<string> =>
+    new Promise((resolve, reject) => {
+      request({ socketPath, method, path, headers: body === undefined ? {} : { 'Content-Type': 'application/json' } }, (response) => text(response).then(resolve, reject))
+        .on('error', reject)
+        .end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  const began = process.hrtime.bigint();
+  const { Id } = JSON.parse(await ask('POST', `/v1.41/containers/${container}/exec`, { Cmd: ['true'], AttachStdout: true, AttachStderr: true })) as { Id: string };
+  const stream = connect({ path: socketPath, allowHalfOpen: true });
+  stream.write(`POST /v1.41/exec/${Id}/start HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}`);
+  await text(stream);
+  stream.end();
+  const { ExitCode } = JSON.parse(await ask('GET', `/v1.41/exec/${Id}/json`)) as { ExitCode: number };
+  if (ExitCode !== 0) throw new Error(`the exec ended with ${ExitCode}`);
+  return Number(process.hrtime.bigint() - began) / 1e6;
 }
