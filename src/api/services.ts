@@ -49,6 +49,8 @@ export interface ContainerService {
     name: string | undefined;
     platform: string | undefined;
     body: ContainerCreateRequest;
+    /** Read-only binds leave the mounts below them writable: clients before 1.44. */
+    shallowReadOnly?: boolean;
   }): Promise<ContainerCreateResponse>;
   inspect(name: string, options: { size: boolean }): Promise<ContainerInspectResponse>;
   start(name: string, options: { detachKeys: string | undefined }): Promise<void>;

@@ -206,8 +206,10 @@ export function absolute(path: string): ByteString {
     else if (part !== '' && part !== '.') parts.push(part);
   }
   const clean = `/${parts.join('/')}`;
+  // What a path with a last `.` names is called `.` in archives, the root too.
+  if (/(?:^|\/)\.\/*$/.test(path)) return fromText(clean === '/' ? '/.' : `${clean}/.`);
   if (clean === '/') return '/';
-  return fromText(/(?:^|\/)\.$/.test(path) ? `${clean}/.` : path.endsWith('/') ? `${clean}/` : clean);
+  return fromText(path.endsWith('/') ? `${clean}/` : clean);
 }
 
 /** Go's filepath.Base. */

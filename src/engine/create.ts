@@ -17,13 +17,15 @@ export interface CreateRequest {
   name: string | undefined;
   platform: string | undefined;
   body: ContainerCreateRequest;
+  /** Read-only binds leave the mounts below them writable. */
+  shallowReadOnly?: boolean | undefined;
 }
 
 /**
  * Makes a container: one transaction over its record, its hold on the image and its volumes; nothing else exists until it
  * starts. Throws `No such image: x` (not_found), which makes clients pull, and everything else in Docker's words.
  */
-export function createContainer(context: ContainerContext, { name, platform, body }: CreateRequest): ContainerCreateResponse {
+export function createContainer(context: ContainerContext, { name, platform, body, shallowReadOnly = false }: CreateRequest): ContainerCreateResponse {
   const { store, images, volumes } = context;
   const { HostConfig: askedHostConfig, NetworkingConfig: networking, MacAddress: mac, ...asked } = body;
   const chosen = name === undefined || name === '' ? undefined : parseContainerName(name);
@@ -46,7 +48,7 @@ export function createContainer(context: ContainerContext, { name, platform, bod
   const wanted = config.NetworkDisabled === true ? {} : networksOf(context, hostConfig, networking?.EndpointsConfig ?? {}, mac);
   store.transaction(() => {
     const mounts = planMounts(
-      { hostConfig, volumes: Object.keys(config.Volumes ?? {}) },
+      { hostConfig, volumes: Object.keys(config.Volumes ?? {}), dataRoot: context.layout.root, shallowReadOnly },
       {
         volume: (request) => {
           const volume = volumes.ensure(request, id);

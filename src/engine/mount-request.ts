@@ -93,7 +93,7 @@ function fromBind(
       source: cleanPath(source),
       volume: undefined,
       mode: modeText,
-      propagation: mode.propagation || 'rprivate',
+      propagation: mode.propagation,
       copyUp: false,
       createSource: true,
       tmpfsOptions: [],

@@ -61,7 +61,7 @@ function bindFields(mount: Mount): Pick<MountRequest, 'type' | 'source' | 'propa
   return {
     type: 'bind',
     source,
-    propagation: propagation || 'rprivate',
+    propagation,
     recursive: options.NonRecursive !== true,
     readonlyDepth: options.ReadOnlyNonRecursive === true ? 'top-only' : options.ReadOnlyForceRecursive === true ? 'force' : 'if-possible',
     createSource: options.CreateMountpoint === true,

@@ -7,11 +7,11 @@ import type { PlannedMount } from './oci/input.ts';
 import { checkVolumeName } from './volume-names.ts';
 import type { VolumeRequest } from './volumes.ts';
 
-function plan(hostConfig: MountWishes['hostConfig'], volumes: string[] = [], others: Record<string, PlannedMount[]> = {}) {
+function plan(hostConfig: MountWishes['hostConfig'], volumes: string[] = [], others: Record<string, PlannedMount[]> = {}, shallowReadOnly = false) {
   const made: VolumeRequest[] = [];
   const shared: string[] = [];
   const mounts = planMounts(
-    { hostConfig, volumes },
+    { hostConfig, volumes, dataRoot: '/var/lib/gantry', shallowReadOnly },
     {
       volume(request) {
         if (request.name !== undefined) checkVolumeName(request.name);
@@ -49,6 +49,16 @@ describe('binds', () => {
     const { type, name, driver, source, mode, copyUp } = bind('data:/y');
     assert.deepEqual({ type, name, driver, source, mode, copyUp }, { type: 'volume', name: 'data', driver: 'local', source: '/volumes/data/_data', mode: 'z', copyUp: true });
     assert.deepEqual([bind('data:/y:nocopy,ro')].map((each) => [each.copyUp, each.rw]), [[false, false]]);
+  });
+  test('what holds the engine or lies in it is bound as a slave', () => {
+    for (const source of ['/', '/var', '/var/lib/gantry', '/var/lib/gantry/volumes']) assert.equal(bind(`${source}:/y`).propagation, 'rslave');
+    assert.equal(bind('/var/lib/gantry:/y:rshared').propagation, 'rshared');
+    assert.equal(bind('/var/lib/gantry-two:/y').propagation, 'rprivate');
+    assert.throws(() => bind('/var/lib/gantry:/y:private'), /must use either propagation mode "rslave" or "rshared"/);
+  });
+  test('read-only for an old client means the top only', () => {
+    assert.equal(plan({ Binds: ['/x:/y:ro'] }, [], {}, true).mounts[0]?.readonlyDepth, 'top-only');
+    assert.equal(bind('/x:/y:ro').readonlyDepth, 'if-possible');
   });
   test('a destination alone is an anonymous volume', () => assert.equal(plan({ Binds: ['/y'] }).made[0]?.name, undefined));
 
@@ -121,7 +131,7 @@ describe('all together', () => {
   test('nothing is made when anything is refused', () => {
     const made: string[] = [];
     const ports = { volume: () => (made.push('x'), { name: 'x', dataPath: '/x' }), shareVolume: () => {}, mountsOf: () => [] };
-    assert.throws(() => planMounts({ hostConfig: { Binds: ['data:/y', 'bad'] , Mounts: [{ Type: 'bogus', Target: '/z' }] }, volumes: [] }, ports), EngineError);
+    assert.throws(() => planMounts({ hostConfig: { Binds: ['data:/y', 'bad'] , Mounts: [{ Type: 'bogus', Target: '/z' }] }, volumes: [], dataRoot: '/data', shallowReadOnly: false }, ports), EngineError);
     assert.deepEqual(made, []);
   });
   test('an image’s volume yields to any wish', () => {

@@ -18,6 +18,10 @@ export interface MountWishes {
   hostConfig: Pick<HostConfig, 'Binds' | 'Mounts' | 'Tmpfs' | 'VolumesFrom' | 'VolumeDriver'>;
   /** Folders that are to be volumes: the image's and the container's own (`config.Volumes`, merged). */
   volumes: readonly string[];
+  /** The engine's own data root. */
+  dataRoot: string;
+  /** Read-only binds leave the mounts below them writable, as for clients before API 1.44. */
+  shallowReadOnly: boolean;
 }
 
 /**
@@ -26,7 +30,7 @@ export interface MountWishes {
  * checked before the first volume is made.
  */
 export function planMounts(wishes: MountWishes, ports: MountPlanPorts): PlannedMount[] {
-  const own = ownMounts(wishes.hostConfig);
+  const own = ownMounts(wishes.hostConfig).map((request) => settleBind(request, wishes));
   const planned = new Map<string, PlannedMount | MountRequest>();
   for (const mount of inherited(wishes.hostConfig.VolumesFrom ?? [], ports)) planned.set(mount.destination, mount);
   for (const request of own) planned.set(request.destination, request);
@@ -50,6 +54,22 @@ function ownMounts(hostConfig: MountWishes['hostConfig']): MountRequest[] {
   }
   return requests;
 }
+
+function settleBind(request: MountRequest, { dataRoot, shallowReadOnly }: MountWishes): MountRequest {
+  if (request.type !== 'bind') return request;
+  const readonlyDepth = shallowReadOnly && request.readonlyDepth === 'if-possible' ? 'top-only' : request.readonlyDepth;
+  const holdsEngine = contains(request.source, dataRoot) || contains(dataRoot, request.source);
+  if (!holdsEngine) return { ...request, readonlyDepth, propagation: request.propagation || 'rprivate' };
+  if (!['', 'rslave', 'rshared'].includes(request.propagation)) {
+    throw invalid(
+      'invalid mount config: must use either propagation mode "rslave" or "rshared" when mount source is within the daemon root, ' +
+        `daemon root: "${dataRoot}", bind mount source: "${request.source}", propagation: "${request.propagation}"`,
+    );
+  }
+  return { ...request, readonlyDepth, propagation: request.propagation || 'rslave', ...(request.propagation === '' ? { holdsEngine } : {}) };
+}
+
+const contains = (folder: string, path: string): boolean => path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
 
 function parseTmpfs(path: string, options: string): MountRequest {
   const words = parseTmpfsOptions(options);

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '#base/errors.ts';
+import type { LinuxResources } from '#spec/oci-runtime.ts';
 import { MS, mount } from './kernel.ts';
 
 export interface CgroupHierarchies {
@@ -162,6 +163,28 @@ export function cgroupFolders(hierarchies: CgroupHierarchies, path: string): str
 export function cgroupFolder(hierarchies: CgroupHierarchies, path: string, controller: string): string | undefined {
   const root = hierarchies.version === 2 ? hierarchies.unified : hierarchies.v1.get(controller);
   return root === undefined ? undefined : join(root, path);
+}
+
+/**
+ * Takes away the limits that are negative in `resources`, which crun cannot, and returns the others. Only what a running
+ * container may lose without other changes: the number of processes and the CPU quota.
+ */
+export function liftLimits(hierarchies: CgroupHierarchies, path: string, resources: LinuxResources): LinuxResources {
+  const { pids, cpu, ...rest } = resources;
+  const left: LinuxResources = { ...rest };
+  const write = (controller: string, file: string, text: string): void => {
+    const folder = cgroupFolder(hierarchies, path, controller);
+    if (folder !== undefined) writeFileSync(join(folder, file), text);
+  };
+  if (pids !== undefined && (pids.limit ?? 0) < 0) write('pids', 'pids.max', 'max');
+  else if (pids !== undefined) left.pids = pids;
+  if (cpu?.quota !== undefined && cpu.quota < 0) {
+    if (hierarchies.version === 2) write('cpu', 'cpu.max', 'max');
+    else write('cpu', 'cpu.cfs_quota_us', '-1');
+    const { quota: _, ...others } = cpu;
+    if (Object.keys(others).length > 0) left.cpu = others;
+  } else if (cpu !== undefined) left.cpu = cpu;
+  return left;
 }
 
 /** Pids in a cgroup folder and those below it. */

@@ -2,7 +2,7 @@ import { closeSync, constants, existsSync, openSync, readFileSync, rmSync, unlin
 import { join } from 'node:path';
 import { EngineError, isErrno } from '#base/errors.ts';
 import type { LinuxResources } from '#spec/oci-runtime.ts';
-import { cgroupPids, isFrozen, killCgroup, removeCgroup, setFrozen, type CgroupHierarchies } from './cgroup.ts';
+import { cgroupPids, isFrozen, killCgroup, liftLimits, removeCgroup, setFrozen, type CgroupHierarchies } from './cgroup.ts';
 import { sendSignal } from './pidfd.ts';
 import { spawnCollect } from './process.ts';
 import type { Runtime } from './runtime.ts';
@@ -180,8 +180,11 @@ class Crun implements Runtime {
   async update(id: string, resources: LinuxResources): Promise<void> {
     // Node's pipes are sockets, which crun cannot open as /dev/stdin. The file goes with the state folder after a crash.
     const file = join(this.#root, id, 'update.json');
-    if (this.#status(id) === undefined) throw new EngineError('not_found', `the runtime knows no container ${id}`);
-    writeFileSync(file, JSON.stringify(resources), { mode: 0o600 });
+    const status = this.#status(id);
+    if (status === undefined) throw new EngineError('not_found', `the runtime knows no container ${id}`);
+    const rest = liftLimits(this.#cgroups, status.cgroupPath, resources);
+    if (Object.keys(rest).length === 0) return;
+    writeFileSync(file, JSON.stringify(rest), { mode: 0o600 });
     try {
       await this.#call('update', '--resources', file, id);
     } finally {

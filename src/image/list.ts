@@ -36,7 +36,7 @@ export function listImages(context: ImageContext, options: ListOptions): ImageSu
   for (const image of images) {
     const created = createdAt(image.config);
     const labels = image.config.config?.Labels ?? {};
-    if (before.some((limit) => created >= limit) || since.some((limit) => created <= limit) || until.some((limit) => created > limit)) continue;
+    if (before.some((limit) => created >= limit) || since.some((limit) => created <= limit) || until.some((limit) => created >= limit)) continue;
     if (!matchLabels(filters.get('label'), labels)) continue;
     const mine = (names.get(image.id) ?? []).map(({ name }) => name);
     const shown = patterns === undefined ? mine : mine.filter((name) => patterns.some((match) => match(familiar(name)) || match(familiarRepository(name))));

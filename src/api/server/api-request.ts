@@ -3,6 +3,7 @@ import { EngineError, invalid } from '#base/errors.ts';
 import { versionBelow } from '../version.ts';
 import type { Decoder } from './decode/decoder.ts';
 import { QueryValues } from './query-values.ts';
+import { describeSyntaxError } from './json-syntax.ts';
 
 const LARGEST_JSON = 4 * 1024 * 1024;
 const JSON_DEADLINE = 30_000;
@@ -119,9 +120,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    const said = (error as Error).message;
-    if (said.includes('after JSON')) throw invalid('unexpected content after JSON');
-    const why = said.includes('end of JSON') || said.startsWith('Unterminated') || said.startsWith('Expected') && /position (\d+)/.exec(said)?.[1] === String(text.length) ? 'unexpected EOF' : said;
-    throw invalid(`invalid JSON: ${why}`, { cause: error });
+    const fault = describeSyntaxError(text);
+    throw invalid(fault === undefined ? 'unexpected content after JSON' : `invalid JSON: ${fault}`, { cause: error });
   }
 }

@@ -46,6 +46,8 @@ export interface PlannedMount {
   rw: boolean;
   /** rprivate, rslave, rshared, private, slave, shared; empty for volumes without one and for tmpfs. */
   propagation: string;
+  /** The source and the engine's data root lie in each other: bound as a slave, lest the container keep the engine's mounts busy. */
+  holdsEngine?: boolean | undefined;
   /** Whether mounts below a bind's source come along. */
   recursive: boolean;
   /** For read-only binds: which mounts below become read-only too. */

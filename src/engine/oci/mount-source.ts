@@ -51,7 +51,7 @@ function ensureBindSource(mount: PlannedMount): boolean {
 }
 
 /** shared and slave need a source whose own mount takes part; the kernel would silently do nothing. */
-function checkPropagation({ source, propagation }: PlannedMount): void {
+function checkPropagation({ source, propagation, holdsEngine }: PlannedMount): void {
   const wantsShared = propagation === 'shared' || propagation === 'rshared';
   const wantsSlave = propagation === 'slave' || propagation === 'rslave';
   if (!wantsShared && !wantsSlave) return;
@@ -59,7 +59,8 @@ function checkPropagation({ source, propagation }: PlannedMount): void {
   const shared = fields.some((field) => field.startsWith('shared:'));
   const slave = fields.some((field) => field.startsWith('master:'));
   if (wantsShared && !shared) throw invalid(`path ${source} is mounted on ${target} but it is not a shared mount`);
-  if (wantsSlave && !shared && !slave) throw invalid(`path ${source} is mounted on ${target} but it is not a shared or slave mount`);
+  // What the engine chose itself is no more than a wish.
+  if (wantsSlave && !shared && !slave && holdsEngine !== true) throw invalid(`path ${source} is mounted on ${target} but it is not a shared or slave mount`);
 }
 
 /** The mount that holds a path, and the optional fields of its mountinfo line. */

@@ -21,7 +21,7 @@ describe('update', () => {
   test('pids: a number, none', () => {
     assert.deepEqual(update({ PidsLimit: 10 }).resources, { pids: { limit: 10 } });
     const none = update({ PidsLimit: -1 }, { PidsLimit: 10 });
-    assert.deepEqual([none.hostConfig.PidsLimit, none.resources], [0, { pids: { limit: 4_194_304 } }]);
+    assert.deepEqual([none.hostConfig.PidsLimit, none.resources], [0, { pids: { limit: -1 } }]);
   });
   const refusals: [ContainerUpdateRequest, HostConfig, string][] = [
     [{ Memory: 60 << 20 }, {}, 'Cannot update container c1: Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time'],

@@ -14,9 +14,6 @@ export interface DecidedUpdate {
   warnings: string[];
 }
 
-/** As many as the kernel can have (PID_MAX_LIMIT). crun has no word for taking a limit away from a running container. */
-const EVERY_PID = 4_194_304;
-
 const numbers = [
   'BlkioWeight', 'CpuShares', 'NanoCpus', 'CpuPeriod', 'CpuQuota', 'CpuRealtimePeriod', 'CpuRealtimeRuntime', 'Memory', 'MemorySwap',
   'MemoryReservation',
@@ -80,5 +77,5 @@ function changedResources(asked: Resources, next: HostConfig): LinuxResources | 
     ...(asked.Memory ? { MemorySwap: next.MemorySwap } : {}),
     ...(asked.MemorySwap ? { Memory: next.Memory } : {}),
   });
-  return { ...limits, ...(pids === undefined || pids === null ? {} : { pids: { limit: pids > 0 ? pids : EVERY_PID } }) };
+  return { ...limits, ...(pids === undefined || pids === null ? {} : { pids: { limit: pids > 0 ? pids : -1 } }) };
 }

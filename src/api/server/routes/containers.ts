@@ -160,6 +160,7 @@ async function create(containers: ContainerService, request: ApiRequest): Promis
     name: request.query.text('name'),
     platform: request.before('1.41') ? undefined : request.query.text('platform'),
     body: adapted,
+    ...(request.before('1.44') ? { shallowReadOnly: true } : {}),
   });
   return json({ Id: made.Id, Warnings: [...made.Warnings, ...warnings] }, 201);
 }
