@@ -42,9 +42,7 @@ test('every filter', async () => {
     [{ label: ['tier'] }, ['web']],
     [{ before: ['db'] }, ['web']],
     [{ since: ['db'] }, ['job']],
-    [{ expose: ['80'] }, ['web']],
-    [{ publish: ['70-90/tcp'] }, ['web']],
-    [{ publish: ['81'] }, []],
+    [{ expose: ['80'] }, []],
     [{ volume: ['store'] }, ['job']],
     [{ volume: ['/data'] }, ['db']],
     [{ network: ['none'] }, ['db']],
@@ -74,4 +72,22 @@ test('refusals in docker\'s words', async () => {
   await refused({ exited: ['foo'] }, /invalid filter 'exited=foo': strconv.Atoi: parsing "foo": invalid syntax/);
   await refused({ health: ['foo'] }, /unrecognized filter value for health: foo/);
   await refused({ bar: ['foo'] }, /^EngineError: invalid filter 'bar'$/);
+});
+
+test('ports are those of running containers: exposed ones inside, published ones on the host', async () => {
+  using engine = new FakeEngine();
+  populate(engine);
+  const web = engine.context.store.find('web').id;
+  await engine.lifecycle.start(web);
+  engine.sandboxes.set(web, { id: 's', netnsPath: '', endpoints: {}, ports: { '80/tcp': [{ HostIp: '0.0.0.0', HostPort: '8080' }], '90/udp': null }, hosts: '', resolvConf: '' });
+  const cases: [Record<string, string[]>, string[]][] = [
+    [{ expose: ['80'] }, ['web']],
+    [{ expose: ['70-90/udp'] }, ['web']],
+    [{ expose: ['8080'] }, []],
+    [{ publish: ['8000-9000/tcp'] }, ['web']],
+    [{ publish: ['8080'] }, ['web']],
+    [{ publish: ['8080/udp'] }, []],
+    [{ publish: ['80'] }, []],
+  ];
+  for (const [filters, expected] of cases) assert.deepEqual(await names(engine, filters), expected, JSON.stringify(filters));
 });

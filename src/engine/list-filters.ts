@@ -1,5 +1,6 @@
 import { invalid } from '#base/errors.ts';
 import { matchLabels, requireKnownFilters, type Filters } from '#spec/filters.ts';
+import type { PortMap } from '#spec/wire/container.ts';
 import { countsAsRunning, type ContainerStatus } from './container-state.ts';
 import type { ContainerRecord } from './container-record.ts';
 
@@ -15,6 +16,8 @@ export interface ListFilterPorts {
   descendsFrom(record: ContainerRecord, image: string): boolean;
   /** Names and ids of its networks. */
   networksOf(record: ContainerRecord): readonly string[];
+  /** Container ports with the host's; none when it does not run. */
+  portsOf(record: ContainerRecord): PortMap;
 }
 
 /** The predicate of a list request; `impliesAll` when a filter asks for stopped containers too. Errors in Docker's words. */
@@ -43,11 +46,17 @@ function checkOf(key: string, values: readonly string[], ports: ListFilterPorts)
       const codes = values.map(exitCode);
       return ({ life, exitCode: code, finishedAt }) => codes.includes(code) && !countsAsRunning(life.status) && !finishedAt.startsWith('0001');
     }
-    case 'expose':
+    case 'expose': {
+      const ranges = values.map((value) => portRange(key, value));
+      return (record) => Object.keys(ports.portsOf(record)).some((port) => ranges.some((contains) => contains(port)));
+    }
     case 'publish': {
       const ranges = values.map((value) => portRange(key, value));
-      return ({ config, hostConfig }) =>
-        Object.keys((key === 'expose' ? config.ExposedPorts : hostConfig.PortBindings) ?? {}).some((port) => ranges.some((contains) => contains(port)));
+      return (record) =>
+        Object.entries(ports.portsOf(record)).some(([port, bindings]) => {
+          const protocol = port.split('/')[1] ?? 'tcp';
+          return (bindings ?? []).some(({ HostPort = '' }) => ranges.some((contains) => contains(`${HostPort}/${protocol}`)));
+        });
     }
     case 'health':
       for (const value of values) {

@@ -27,6 +27,7 @@ export async function listContainers(context: ListContext, options: ListOptions)
     find: (name) => store.find(name),
     descendsFrom: (record, image) => descendsFrom(context, record, image),
     networksOf: (record) => networkNames(context, record),
+    portsOf: (record) => (hasProcess(record.life) ? (networks.find(record.id)?.ports ?? {}) : {}),
   });
   const limit = options.limit !== undefined && options.limit > 0 ? options.limit : undefined;
   const all = options.all || impliesAll || limit !== undefined;

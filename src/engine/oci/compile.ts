@@ -71,7 +71,7 @@ export function compileSpec(input: SpecInput, ports: CompilePorts): { spec: Runt
       ...(maps === undefined ? {} : { uidMappings: maps.uid, gidMappings: maps.gid }),
       ...(devices.devices.length === 0 ? {} : { devices: devices.devices }),
       cgroupsPath: input.cgroupsPath,
-      resources: { devices: devices.rules, ...linuxResources(hostConfig) },
+      resources: { devices: devices.rules, ...linuxResources({ ...hostConfig, CpuQuota: Math.max(hostConfig.CpuQuota ?? 0, 0) }) },
       ...rootPropagation(input.mounts),
       ...(seccomp === undefined ? {} : { seccomp }),
       ...(Object.keys(sysctl).length === 0 ? {} : { sysctl }),
