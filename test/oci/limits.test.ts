@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { decideUpdate } from '#engine/oci/update.ts';
+import { detectCgroups, liftLimits } from '#host/cgroup.ts';
 import { facts, Sandbox, skip } from './sandbox.ts';
 
 /** The value of a control file of a running container, by cgroup version. */
@@ -42,8 +43,10 @@ describe('the limits of a container', { skip }, () => {
     assert.equal(memory(pid), String(48 << 20));
     assert.equal(pids(pid), '44');
     const unlimited = decideUpdate({ id, current: change.hostConfig, facts, request: { PidsLimit: -1 } });
-    assert.equal(box.update(id, unlimited.resources).stderr, '');
-    assert.equal(pids(pid), '4194304');
+    // crun has no word for it; the runtime port does it before it asks crun.
+    const path = /^(?:\d+:pids|0:):(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1] ?? '';
+    assert.deepEqual(liftLimits(detectCgroups(), path, unlimited.resources ?? {}), {});
+    assert.equal(pids(pid), 'max');
   });
 
   test('nothing is limited unless asked', () => {
