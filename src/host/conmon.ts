@@ -10,7 +10,6 @@ import { execDirectly } from './direct-exec.ts';
 import { monitorFiles, readBundleConfig, readPid, readRuntimeLog, refusal } from './monitor-files.ts';
 import { minimalEnvironment, processes } from './process.ts';
 import type { AttachConnection, ExitStatus, Monitor, MonitoredProcess, MonitorOptions } from './runtime.ts';
-import { startablePath } from './sealed-program.ts';
 import { pipe, reap, spawnProgram } from './spawn.ts';
 
 export interface ConmonOptions {
@@ -72,7 +71,7 @@ function commandLine(request: MonitorOptions, exitDir: string, waits: boolean): 
     '-c', exec?.container ?? request.id,
     '-u', request.id,
     '-n', request.id.slice(0, 12),
-    '-r', startablePath(request.runtime),
+    '-r', request.runtime,
     '-b', bundle,
     '-p', exec?.pidFile ?? monitorFiles.pid(bundle),
     '-P', monitorFiles.monitorPid(bundle),

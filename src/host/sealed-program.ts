@@ -25,7 +25,8 @@ const copies = new Map<string, Copy>();
 
 /**
  * A path by which any process of this user starts the runtime while this process lives: of crun a sealed copy (made anew
- * when the file was replaced), of others, and where the kernel cannot seal, the file itself.
+ * when the file was replaced), of others, and where the kernel cannot seal, the file itself. Not for a monitor, which has to
+ * start the runtime also when this process has just died.
  */
 export function startablePath(path: string): string {
   if (basename(path) !== 'crun') return path;
