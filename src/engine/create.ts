@@ -32,6 +32,7 @@ export function createContainer(context: ContainerContext, { name, platform, bod
   if (!asked.Image) throw invalid('no image specified: a container is made from an image');
   const image = images.lookup(asked.Image, platform);
   const id = asContainerId(newId());
+  if (chosen !== undefined && askedHostConfig?.NetworkMode === `container:${chosen}`) throw invalid('cannot join own network');
   const hostAsked = withIds(context, askedHostConfig ?? {});
   const decided = decideContainer({
     id,
@@ -41,7 +42,8 @@ export function createContainer(context: ContainerContext, { name, platform, bod
     facts: context.facts,
     defaults: context.defaults,
   });
-  const { hostConfig, warnings } = decided;
+  const { warnings } = decided;
+  const hostConfig = withLinksById(context, decided.hostConfig);
   const inherited = asked.Hostname ? undefined : inheritedHostname(context, hostConfig);
   const config = inherited === undefined ? decided.config : { ...decided.config, Hostname: inherited };
   checkLogConfig({ type: hostConfig.LogConfig?.Type ?? '', options: hostConfig.LogConfig?.Config ?? {} });
@@ -103,7 +105,11 @@ function linkById({ store }: ContainerContext, link: string): string {
   }
 }
 
-/** Containers named by modes and links are kept by id, so that a later rename does not part them. */
+function withLinksById(context: ContainerContext, hostConfig: HostConfig): HostConfig {
+  return hostConfig.Links ? { ...hostConfig, Links: hostConfig.Links.map((link) => linkById(context, link)) } : hostConfig;
+}
+
+/** Containers named by modes are kept by id, so that a later rename does not part them. */
 function withIds(context: ContainerContext, hostConfig: HostConfig): HostConfig {
   const { store } = context;
   const resolve = (mode: string | undefined): string | undefined => {
@@ -121,7 +127,6 @@ function withIds(context: ContainerContext, hostConfig: HostConfig): HostConfig 
     NetworkMode: resolve(hostConfig.NetworkMode),
     PidMode: resolve(hostConfig.PidMode),
     IpcMode: resolve(hostConfig.IpcMode),
-    ...(hostConfig.Links ? { Links: hostConfig.Links.map((link) => linkById(context, link)) } : {}),
   };
 }
 
@@ -134,7 +139,12 @@ function inheritedHostname({ store }: ContainerContext, { NetworkMode: network, 
 /** Every network to join by its name, the one of the mode first. `mac` is the old place of a MAC address. */
 function networksOf(context: ContainerContext, hostConfig: HostConfig, asked: Record<string, EndpointSettings>, mac: string | undefined): Record<string, EndpointSettings> {
   const mode = hostConfig.NetworkMode ?? 'bridge';
-  if (mode === 'host' || mode === 'none' || isContainerMode(mode)) return {};
+  if (mode === 'host' || mode === 'none' || isContainerMode(mode)) {
+    if (Object.values(asked).some(({ IPAMConfig: ip }) => ip?.IPv4Address || ip?.IPv6Address)) {
+      throw invalid(`invalid config for network ${mode}: invalid endpoint settings: user specified IP address is supported on user defined networks only`);
+    }
+    return {};
+  }
   const settings = new Map(Object.entries(asked).map(([name, given]) => [networkName(context, name), given]));
   const first = networkName(context, mode);
   const own = settings.get(first) ?? {};
