@@ -8,6 +8,8 @@ after(async () => assert.deepEqual(await rig.finish(), [], 'something was left o
 
 const { networks } = { get networks() { return rig.room.networks; } };
 const pings = (from: string, address: string): boolean => rig.inside(from, 'busybox', 'ping', '-c1', '-W1', address).status === 0;
+/** The first packets may go while the bridge still learns its ports. */
+const reaches = (from: string, address: string): boolean => [1, 2, 3, 4, 5].some(() => pings(from, address));
 const inspect = (name: string) => networks.inspect(name, { verbose: false, scope: undefined });
 
 test('the predefined networks are there and stay', { skip }, async () => {
@@ -30,7 +32,7 @@ test('a network with chosen addresses: fixed address, gateway, labels, removal o
   assert.deepEqual([one, two].map(({ endpoints }) => endpoints['fixed']?.IPAddress), ['10.213.0.77', '10.213.0.2']);
   assert.equal(one.endpoints['fixed']?.MacAddress, '02:42:0a:d5:00:4d');
   assert.deepEqual(one.endpoints['fixed']?.DNSNames?.slice(1, 2), ['web']);
-  assert.ok(pings(one.netnsPath, '10.213.0.2'));
+  assert.ok(reaches(one.netnsPath, '10.213.0.2'));
   const shown = await inspect('fixed');
   assert.deepEqual(shown.IPAM?.Config, [{ Subnet: '10.213.0.0/24', Gateway: '10.213.0.254', AuxiliaryAddresses: { printer: '10.213.0.1' } }]);
   assert.deepEqual(Object.values(shown.Containers ?? {}).map(({ IPv4Address }) => IPv4Address ?? '').sort((a, b) => (a < b ? -1 : 1)), ['10.213.0.2/24', '10.213.0.77/24']);
@@ -48,8 +50,8 @@ test('networks are closed to each other, and a container in both reaches both', 
   const [leftAddress, rightAddress] = [left.endpoints['left']?.IPAddress ?? '', right.endpoints['right']?.IPAddress ?? ''];
   assert.ok(!pings(left.netnsPath, rightAddress));
   const both = await rig.up({ endpoints: [{ network: 'left', settings: {} }, { network: 'right', settings: {} }] });
-  assert.ok(pings(both.netnsPath, leftAddress));
-  assert.ok(pings(both.netnsPath, rightAddress));
+  assert.ok(reaches(both.netnsPath, leftAddress));
+  assert.ok(reaches(both.netnsPath, rightAddress));
 });
 
 test('connect and disconnect plug a running container', { skip }, async () => {
@@ -60,7 +62,7 @@ test('connect and disconnect plug a running container', { skip }, async () => {
   const [container = '', known] = [...rig.attached].at(-1) ?? [];
   assert.ok(!pings(sandbox.netnsPath, address));
   await networks.connect('plugged', { Container: container, EndpointConfig: { Aliases: ['late'] } });
-  assert.ok(pings(sandbox.netnsPath, address));
+  assert.ok(reaches(sandbox.netnsPath, address));
   assert.match(rig.inside(sandbox.netnsPath, 'ip', '-br', 'link').output, /^eth1@/m);
   assert.equal(known?.hosts?.split('\n').filter((line) => line.endsWith(container.slice(0, 12))).length, 2);
   await assert.rejects(networks.connect('plugged', { Container: container }), { code: 'forbidden', message: /already exists in network plugged/ });
@@ -79,7 +81,7 @@ test('connect and disconnect plug a running container', { skip }, async () => {
 test('an internal network has no way out, its containers still reach each other', { skip }, async () => {
   await networks.create({ Name: 'inner', Internal: true });
   const [one, two] = [await rig.up({ endpoints: [{ network: 'inner', settings: {} }] }), await rig.up({ endpoints: [{ network: 'inner', settings: {} }] })];
-  assert.ok(pings(one.netnsPath, two.endpoints['inner']?.IPAddress ?? ''));
+  assert.ok(reaches(one.netnsPath, two.endpoints['inner']?.IPAddress ?? ''));
   assert.doesNotMatch(rig.inside(one.netnsPath, 'ip', 'route').output, /default/);
   const gateway = (await inspect('inner')).IPAM?.Config?.[0]?.Gateway ?? '';
   rig.inside(one.netnsPath, 'ip', 'route', 'add', 'default', 'via', gateway);
@@ -90,7 +92,7 @@ test('an internal network has no way out, its containers still reach each other'
 test('without enable_icc containers reach the gateway but not each other', { skip }, async () => {
   await networks.create({ Name: 'apart', Options: { 'com.docker.network.bridge.enable_icc': 'false', 'com.docker.network.bridge.name': `gx${rig.layout.instance}`, 'com.docker.network.driver.mtu': '1400' } });
   const [one, two] = [await rig.up({ endpoints: [{ network: 'apart', settings: {} }] }), await rig.up({ endpoints: [{ network: 'apart', settings: {} }] })];
-  assert.ok(pings(one.netnsPath, one.endpoints['apart']?.Gateway ?? ''));
+  assert.ok(reaches(one.netnsPath, one.endpoints['apart']?.Gateway ?? ''));
   assert.ok(!pings(one.netnsPath, two.endpoints['apart']?.IPAddress ?? ''));
   assert.match(rig.inside(one.netnsPath, 'ip', 'link', 'show', 'eth0').output, /mtu 1400/);
 });

@@ -72,6 +72,8 @@ test('a killed engine is there again within a second, and no client is refused',
     const [pid, keeper] = [engine.enginePid(), engine.keeperPid()];
     process.kill(keeper, 'SIGKILL');
     await until(async () => engine.keeperPid() !== keeper && engine.keeperPid() > 0);
+    // What comes next kills the engine, which says so only now.
+    await until(async () => readFileSync(join(root, 'log', 'engine.log'), 'utf8').includes('the keeper was gone'));
     assert.equal(engine.enginePid(), pid);
     process.kill(pid, 'SIGKILL');
     await gone(pid);
