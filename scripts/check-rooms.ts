@@ -18,6 +18,7 @@ const allowed: Record<string, string[]> = {
   image: ['base', 'spec', 'host'],
   network: ['base', 'spec', 'host'],
   engine: ['base', 'spec', 'host', 'image', 'network'],
+  build: ['base', 'spec', 'host', 'image'],
   api: ['base', 'spec'],
   cli: ['base', 'spec', 'api'],
 };
