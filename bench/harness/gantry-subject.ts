@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createDockerCli, until } from '../test/clients/docker-cli.ts';
-import { startEngine } from '../test/rig.ts';
+import { createDockerCli, until } from '../../test/clients/docker-cli.ts';
+import { startEngine } from '../../test/rig.ts';
 
 export interface GantrySubject {
   /** Our CLI as a user starts it: the launcher. */
@@ -19,7 +19,7 @@ export interface GantrySubject {
 
 /** Starts Gantry as it is installed (built) in folders of its own. */
 export async function startSubject(): Promise<GantrySubject> {
-  const launcher = new URL('../gantry', import.meta.url).pathname;
+  const launcher = new URL('../../gantry', import.meta.url).pathname;
   // The first use builds; that must not count.
   spawnSync(launcher, ['--version'], { stdio: 'inherit' });
   const engine = await startEngine({ built: true });
