@@ -41,6 +41,8 @@ import { fileIdentity, readHostFacts } from '#host/facts.ts';
 import { createJail } from '#host/jail.ts';
 import type { Layout } from '#host/layout.ts';
 import { kernelMounts } from '#host/mount.ts';
+import { openPlugins } from '#host/plugin-client.ts';
+import { pluginFolders } from '#host/plugin-discovery.ts';
 import { processes, spawnCollect } from '#host/process.ts';
 import type { ExitStatus, Runtime } from '#host/runtime.ts';
 import { applyChanges } from '#image/changes.ts';
@@ -101,7 +103,8 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
     layout, db, log, emit, jail, clock, rootless,
     usage: () => [...store.all()].map(({ id, image, life }) => ({ id, image, running: countsAsRunning(life.status) })),
   });
-  const network = createNetworks({ layout, db, log, emit, config: networkConfig(settings), containers: containerLookup({ store, layout }) });
+  const plugins = openPlugins({ folders: pluginFolders(layout.run) });
+  const network = createNetworks({ layout, db, log, emit, plugins, config: networkConfig(settings), containers: containerLookup({ store, layout }) });
   const volumes = new Volumes({
     store: new VolumeStore(db), root: layout.volumes, mounts: kernelMounts, clock, emit, log,
     measure: (path) => jail.run<'measure'>({ kind: 'measure', path }),

@@ -38,6 +38,11 @@ export function recordOf(
   };
 }
 
+const BUILT_IN = ['', 'default', 'bridge', 'host', 'null', 'macvlan', 'ipvlan', 'overlay'];
+
+/** The name of the plugin that a request asks for, undefined for a driver of our own. */
+export const remoteDriver = ({ Driver: driver = '' }: NetworkCreateRequest): string | undefined => (BUILT_IN.includes(driver) ? undefined : driver);
+
 function refuseUnsupported(body: NetworkCreateRequest): void {
   const { Name: name } = body;
   const driver = body.Driver === undefined || body.Driver === '' || body.Driver === 'default' ? 'bridge' : body.Driver;
@@ -46,7 +51,7 @@ function refuseUnsupported(body: NetworkCreateRequest): void {
   if (!/^[\w][\w.-]*$/.test(name)) throw invalid(`invalid network name ${JSON.stringify(name)}: only letters, digits, "_", "." and "-" are allowed`);
   if (driver === 'host' || driver === 'null') throw new EngineError('forbidden', `only one instance of "${driver}" network is allowed`);
   if (['macvlan', 'ipvlan', 'overlay'].includes(driver)) throw notImplemented(`networks of the driver ${driver} are not supported yet; use a bridge network`);
-  if (driver !== 'bridge') throw notFound(`error looking up network plugin ${driver}: plugin ${JSON.stringify(driver)} not found`);
+  if (driver !== 'bridge') throw notImplemented(`networks of the plugin ${driver} are not supported yet; use a bridge network`);
   if (body.EnableIPv6 === true) throw notImplemented('IPv6 in container networks is not supported yet; create the network without it');
   if (body.EnableIPv4 === false) throw notImplemented('networks without IPv4 are not supported yet');
   if (body.ConfigOnly === true || (body.ConfigFrom?.Network ?? '') !== '') throw notImplemented('networks of configuration only are not supported yet');

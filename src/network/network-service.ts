@@ -2,6 +2,7 @@ import { rfc3339Nano, type Clock } from '#base/clock.ts';
 import { conflict, EngineError, invalid } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
 import type { NetworkKernel, NetworkSight } from '#host/network-kernel.ts';
+import type { Plugins } from '#host/plugin-client.ts';
 import type { EmitEvent } from '#spec/event.ts';
 import type { Filters } from '#spec/filters.ts';
 import type {
@@ -10,7 +11,7 @@ import type {
 import { chooseSubnet, type AddressPool } from './address-pool.ts';
 import type { Firewall } from './firewall.ts';
 import { parseSubnet, type Subnet } from './ipv4.ts';
-import { isPredefined, recordOf } from './network-request.ts';
+import { isPredefined, recordOf, remoteDriver } from './network-request.ts';
 import { filterNetworks, isPrunable, viewNetwork } from './network-view.ts';
 import type { ContainerLookup } from './options.ts';
 import type { BridgeRecord, NetworkRecord, SandboxRecord } from './record.ts';
@@ -23,6 +24,7 @@ interface NetworkServiceOptions {
   firewall: Firewall;
   sandboxes: Sandboxes;
   containers: ContainerLookup;
+  plugins: Plugins;
   emit: EmitEvent;
   clock: Clock;
   pools: readonly AddressPool[];
@@ -52,7 +54,9 @@ export class NetworkObjects {
   }
 
   async create(body: NetworkCreateRequest): Promise<NetworkCreateResponse> {
-    const { registry, kernel, firewall, clock, pools, mtu } = this.#options;
+    const { registry, kernel, firewall, plugins, clock, pools, mtu } = this.#options;
+    const driver = remoteDriver(body);
+    if (driver !== undefined) await plugins.get(driver, 'NetworkDriver');
     const sight = await kernel.observe();
     const taken = takenSubnets(sight);
     const others = bridgesOf(registry);

@@ -7,6 +7,7 @@ import { silentLog } from '#base/log.ts';
 import { openDatabase } from '#host/database.ts';
 import { createLayout } from '#host/layout.ts';
 import { FakeNetworkKernel } from '#host/network-kernel.fake.ts';
+import { openPlugins } from '#host/plugin-client.ts';
 import { asContainerId, type ContainerId } from '#spec/ids.ts';
 import { createNetworks, type NetworkRoom } from './networks.ts';
 import { networkMigrations } from './store.ts';
@@ -27,7 +28,7 @@ async function rig(t: TestContext, live: ContainerId[] = []): Promise<{ kernel: 
   const open = async (alive: ContainerId[]): Promise<NetworkRoom> => {
     const db = openDatabase(join(folder, 'state.db'), networkMigrations);
     const room = createNetworks({
-      layout, db, log: silentLog, config: {}, emit: () => {}, kernel,
+      layout, db, log: silentLog, config: {}, emit: () => {}, kernel, plugins: openPlugins({ folders: { sockets: [], specs: [] } }),
       containers: { find: () => assert.fail(), nameOf: () => undefined, connected: () => {}, disconnected: () => {}, networksOf: () => [] },
     });
     closers.push(async () => {

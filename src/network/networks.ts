@@ -49,7 +49,7 @@ export type NetworkRoom = ReturnType<typeof createNetworks>;
  * the kernel and outlive the process; `close` ends what is this process's own, `removeAll` takes everything away.
  */
 export function createNetworks(options: NetworksOptions) {
-  const { layout, db, log, config, emit, containers } = options;
+  const { layout, db, log, config, emit, containers, plugins } = options;
   const kernel = options.kernel ?? warmKernel();
   const registry = new Registry(openNetworkStore(db));
   const ports = new PortTable({ hold: holdPort, ephemeral: ephemeralPorts() });
@@ -79,7 +79,7 @@ export function createNetworks(options: NetworksOptions) {
 
   const hostGateway = (): string | undefined => registry.find('bridge')?.bridge?.gateway;
   const hostsOf = (sandbox: SandboxRecord): string => renderHosts(sandbox, sandbox.endpoints.map(({ address }) => address), hostGateway());
-  const service = new NetworkObjects({ registry, kernel, firewall, sandboxes, containers, emit, clock: systemClock, pools, mtu: config.mtu, hostsOf });
+  const service = new NetworkObjects({ registry, kernel, firewall, sandboxes, containers, plugins, emit, clock: systemClock, pools, mtu: config.mtu, hostsOf });
 
   const view = (sandbox: SandboxRecord) => ({
     id: sandbox.id,

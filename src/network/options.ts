@@ -1,6 +1,7 @@
 import type { Database } from '#host/database.ts';
 import type { Layout } from '#host/layout.ts';
 import type { NetworkKernel } from '#host/network-kernel.ts';
+import type { Plugins } from '#host/plugin-client.ts';
 import type { Log } from '#base/log.ts';
 import type { EmitEvent } from '#spec/event.ts';
 import type { ContainerId } from '#spec/ids.ts';
@@ -51,6 +52,7 @@ export interface NetworksOptions {
   log: Log;
   config: NetworkConfig;
   emit: EmitEvent;
+  plugins: Plugins;
   /** Called lazily, never from the constructor. */
   containers: ContainerLookup;
   /** For tests; by default the machine's own, in a worker thread. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createLog } from '#base/log.ts';
 import { openDatabase } from '#host/database.ts';
 import { createLayout, type Layout } from '#host/layout.ts';
+import { openPlugins } from '#host/plugin-client.ts';
 import { kernelMounts } from '#host/mount.ts';
 import { createNetworks, type NetworkRoom } from '#network/networks.ts';
 import type { NetworkConfig } from '#network/options.ts';
@@ -150,7 +151,7 @@ export class NetworkRig {
   #start(): { room: NetworkRoom; close: () => Promise<void> } {
     const db = openDatabase(this.layout.database, networkMigrations);
     const room = createNetworks({
-      layout: this.layout, db, config: this.#config,
+      layout: this.layout, db, config: this.#config, plugins: openPlugins({ folders: { sockets: [join(this.layout.run, 'plugins')], specs: [] } }),
       log: createLog({ level: 'warn', format: 'text', write: (line) => console.error(line) }),
       emit: (event) => void this.events.push(event),
       containers: {
