@@ -1,5 +1,5 @@
 import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { open, readdir, rm } from 'node:fs/promises';
+import { open, readdir } from 'node:fs/promises';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
@@ -21,9 +21,12 @@ export interface BlobStore {
   temporary(): string;
   /** Brings a temporary file to the disk; `adopt` does so anyway. */
   sync(file: string): Promise<void>;
-  /** Takes over a complete file whose digest the caller computed while writing it; syncs it first. */
+  /**
+   * Takes over a complete file whose digest the caller computed while writing it; syncs it first. Lease the digest before:
+   * what neither a record nor a lease needs is collected at any time.
+   */
   adopt(file: string, digest: Digest): Promise<void>;
-  remove(digest: Digest): Promise<void>;
+  remove(digest: Digest): void;
   list(): Promise<Digest[]>;
 }
 
@@ -52,7 +55,7 @@ export function createBlobStore(layout: Pick<Layout, 'blobs' | 'tmp'>): BlobStor
       renameSync(file, path(digest));
       await sync(layout.blobs);
     },
-    remove: (digest) => rm(path(digest), { force: true }),
+    remove: (digest) => rmSync(path(digest), { force: true }),
     async list() {
       try {
         return (await readdir(layout.blobs)).map((name) => `sha256:${name}`).filter(isDigest).map((text) => sha256Digest(digestHex(text)));

@@ -7,6 +7,7 @@ import type { Jail } from '#host/jail.ts';
 import type { BlobStore } from './blob-store.ts';
 import { familiar, isDigestName, type ImageRecord, type ImageStore } from './image-store.ts';
 import type { LayerStore } from './layer-store.ts';
+import type { Leases } from './leases.ts';
 
 /** A container as far as images are concerned. */
 export interface ImageUser {
@@ -23,6 +24,7 @@ export interface ImageContext {
   jail: Jail;
   blobs: BlobStore;
   layers: LayerStore;
+  leases: Leases;
   store: ImageStore;
   emit: EmitEvent;
   usage: () => readonly ImageUser[];
@@ -34,9 +36,9 @@ export function emitImage(context: ImageContext, action: string, image: Pick<Ima
   context.emit({ type: 'image', action, id: image.id, attributes: { ...image.config.config?.Labels, name } });
 }
 
-/** Names the image; an image that lost the name and has no other stays, dangling. */
-export function nameImage(context: ImageContext, image: ImageRecord, name: string): Digest | undefined {
-  const before = context.store.setName(name, image.id);
+/** Names the image and what it stands for; an image that lost the name and has no other stays, dangling. Returns that image. */
+export function nameImage(context: ImageContext, image: ImageRecord, name: string, target?: Digest): Digest | undefined {
+  const before = context.store.setName(name, image.id, target);
   if (!isDigestName(name)) emitImage(context, 'tag', image, familiar(name));
   return before;
 }

@@ -68,7 +68,7 @@ export function parseDescriptor(value: unknown, what: string): Descriptor {
   const given = fields(value, what);
   const size = given['size'];
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) throw invalid(`invalid ${what}: size must be a whole number`);
-  const platform = given['platform'] === undefined || given['platform'] === null ? undefined : parsePlatform(fields(given['platform'], what), what);
+  const platform = given['platform'] === undefined || given['platform'] === null ? undefined : parseDescriptorPlatform(fields(given['platform'], what), what);
   return {
     mediaType: optionalText(given['mediaType'], `${what}: mediaType`) ?? '',
     digest: parseDigest(given['digest']),
@@ -83,7 +83,7 @@ function optional<K extends string, V>(key: K, value: V | undefined): { [key in 
   return (value === undefined ? {} : { [key]: value }) as { [key in K]?: V };
 }
 
-function parsePlatform(given: Fields, what: string): Platform {
+function parseDescriptorPlatform(given: Fields, what: string): Platform {
   return {
     os: optionalText(given['os'], `${what}: os`) ?? '',
     architecture: optionalText(given['architecture'], `${what}: architecture`) ?? '',

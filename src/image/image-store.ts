@@ -1,14 +1,18 @@
 import { notFound } from '#base/errors.ts';
-import { isDigest, type Digest } from '#spec/digest.ts';
+import { isDigest, sha256Digest, type Digest } from '#spec/digest.ts';
 import type { ImageConfigFile } from '#spec/oci-image.ts';
+import { platformOf } from './platform.ts';
 import { familiarName, familiarString, fullName, parseReference, withDefaultTag, type Reference } from '#spec/reference.ts';
 import type { Database } from '#host/database.ts';
 import { chainIds, parseConfig } from './documents.ts';
+import { createTargetStore, type TargetStore } from './target-store.ts';
 
 /** An image as the engine knows it. */
 export interface ImageRecord {
   id: Digest;
   manifest: Digest | undefined;
+  /** The index or manifest it came as; undefined for one that was made here, or that is only one platform of a target. */
+  target: Digest | undefined;
   parent: Digest | undefined;
   /** Sum of its layers' sizes. */
   size: number;
@@ -24,6 +28,7 @@ export interface ImageRecord {
 export interface ImageName {
   name: string;
   image: Digest;
+  target: Digest | undefined;
 }
 
 export interface NewImage {
@@ -33,23 +38,32 @@ export interface NewImage {
   size: number;
 }
 
+export interface FoundImage {
+  image: ImageRecord;
+  /** Undefined when it was found by a digest. */
+  reference: Reference | undefined;
+  /** What the name stands for. */
+  target: Digest | undefined;
+}
+
 /** Records of images and their names. All calls are synchronous; groups of writes belong in `db.transaction`. */
 export interface ImageStore {
+  readonly targets: TargetStore;
   get(id: Digest): ImageRecord | undefined;
   /** Also finds an image that is hidden because only containers still need it. */
   getKept(id: Digest): ImageRecord | undefined;
-  /** All that are not hidden, newest first. */
+  /** All that are not hidden and not only one platform of a target among others; newest first. */
   list(): ImageRecord[];
   names(): ImageName[];
   namesOf(image: Digest): string[];
-  /** What a person means by a name, name@digest, id or unique id prefix. Throws not_found in Docker's words. */
-  find(given: string): { image: ImageRecord; reference: Reference | undefined };
+  /** What a person means by a name, name@digest, id, digest of a manifest or unique id prefix. Throws not_found in Docker's words. */
+  find(given: string): FoundImage;
   /** Records an image whose layers exist; known already: shows it again and keeps its names. */
   add(image: NewImage): ImageRecord;
-  /** Points the name at the image; returns the image that had it. */
-  setName(name: string, image: Digest): Digest | undefined;
+  /** Points the name at the image and what it stands for; returns the image that had it. */
+  setName(name: string, image: Digest, target?: Digest): Digest | undefined;
   dropName(name: string): void;
-  /** Forgets an image without names; while containers hold it, it is only hidden. */
+  /** Forgets an image without names; while containers hold it, it is only hidden, and a live target's platform stays one. */
   drop(image: Digest): void;
   hold(image: Digest, owner: string): void;
   /** True when an image that was only kept for this owner went away: layers can be collected. */
@@ -66,26 +80,29 @@ export function recordName(reference: Reference): string {
 export function createImageStore(db: Database, now: () => number): ImageStore {
   const sql = {
     image: db.handle.prepare('SELECT * FROM image WHERE id = ?'),
-    images: db.handle.prepare('SELECT * FROM image WHERE hidden = 0 ORDER BY added_at DESC, id'),
+    images: db.handle.prepare('SELECT * FROM image WHERE hidden = 0 AND member = 0 ORDER BY added_at DESC, id'),
     prefix: db.handle.prepare('SELECT id FROM image WHERE hidden = 0 AND id >= ? AND id < ? LIMIT 2'),
     document: db.handle.prepare('SELECT bytes, media_type FROM image_document WHERE digest = ?'),
     addDocument: db.handle.prepare('INSERT OR IGNORE INTO image_document VALUES (?, ?, ?)'),
     addImage: db.handle.prepare('INSERT INTO image (id, manifest, parent, size, added_at) VALUES (?, ?, ?, ?, ?)'),
-    show: db.handle.prepare('UPDATE image SET hidden = 0, manifest = COALESCE(?, manifest) WHERE id = ?'),
-    hide: db.handle.prepare('UPDATE image SET hidden = 1 WHERE id = ?'),
+    show: db.handle.prepare('UPDATE image SET hidden = 0, member = 0, manifest = COALESCE(?, manifest) WHERE id = ?'),
+    hide: db.handle.prepare('UPDATE image SET hidden = 1, target = NULL WHERE id = ?'),
+    demote: db.handle.prepare('UPDATE image SET member = 1, target = NULL WHERE id = ?'),
+    byManifest: db.handle.prepare('SELECT image.id, image_member.target FROM image JOIN image_manifest ON image_manifest.config = image.id JOIN image_member ON image_member.manifest = image_manifest.digest WHERE image_manifest.digest = ? AND hidden = 0'),
+    byTarget: db.handle.prepare('SELECT image AS id, target FROM image_name WHERE target = ?1 UNION SELECT id, target FROM image WHERE target = ?1 AND hidden = 0'),
+    inRepository: db.handle.prepare('SELECT name, image, target FROM image_name WHERE target = ?'),
     stack: db.handle.prepare('INSERT INTO image_stack VALUES (?, ?, ?)'),
-    name: db.handle.prepare('SELECT image FROM image_name WHERE name = ?'),
-    names: db.handle.prepare('SELECT name, image FROM image_name ORDER BY name'),
+    name: db.handle.prepare('SELECT image, target FROM image_name WHERE name = ?'),
+    names: db.handle.prepare('SELECT name, image, target FROM image_name ORDER BY name'),
     namesOf: db.handle.prepare('SELECT name FROM image_name WHERE image = ? ORDER BY name'),
-    setName: db.handle.prepare('INSERT INTO image_name VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET image = excluded.image'),
+    setName: db.handle.prepare('INSERT INTO image_name (name, image, target) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET image = excluded.image, target = excluded.target'),
     dropName: db.handle.prepare('DELETE FROM image_name WHERE name = ?'),
-    tagged: db.handle.prepare('UPDATE image SET tagged_at = ? WHERE id = ?'),
+    tagged: db.handle.prepare('UPDATE image SET tagged_at = ?, member = 0 WHERE id = ?'),
     holds: db.handle.prepare('SELECT 1 FROM image_hold WHERE image = ?'),
     hold: db.handle.prepare('INSERT INTO image_hold VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET image = excluded.image'),
     held: db.handle.prepare('SELECT image FROM image_hold WHERE owner = ?'),
     release: db.handle.prepare('DELETE FROM image_hold WHERE owner = ?'),
     dropImage: db.handle.prepare('DELETE FROM image WHERE id = ?'),
-    dropDocuments: db.handle.prepare('DELETE FROM image_document WHERE digest IN (?, ?) AND digest NOT IN (SELECT id FROM image UNION SELECT manifest FROM image WHERE manifest IS NOT NULL)'),
     children: db.handle.prepare('SELECT id FROM image WHERE parent = ? AND hidden = 0'),
   };
   // A configuration never changes under its digest: parsed once.
@@ -110,6 +127,7 @@ export function createImageStore(db: Database, now: () => number): ImageStore {
     return {
       id,
       manifest: (row['manifest'] as Digest | null) ?? undefined,
+      target: (row['target'] as Digest | null) ?? undefined,
       parent: (row['parent'] as Digest | null) ?? undefined,
       size: row['size'] as number,
       addedAt: row['added_at'] as number,
@@ -128,30 +146,59 @@ export function createImageStore(db: Database, now: () => number): ImageStore {
     return rows.length === 1 ? visible(rows[0]?.['id']) : undefined;
   };
 
+  const byDigest = (digest: Digest): FoundImage | undefined => {
+    const image = visible(digest);
+    if (image !== undefined) return { image, reference: undefined, target: image.target };
+    const row = sql.byTarget.get(digest) ?? sql.byManifest.get(digest);
+    const named = visible(row?.['id']);
+    return named && { image: named, reference: undefined, target: row?.['target'] as Digest };
+  };
+  /** `name@digest` for a name whose tags stand for this digest. */
+  const inRepository = (reference: Reference): Record<string, unknown> | undefined =>
+    reference.digest === undefined
+      ? undefined
+      : sql.inRepository.all(reference.digest).find(({ name }) => fullName(parseReference(name as string)) === fullName(reference));
+  const forget = (image: Digest): void => {
+    if (sql.holds.get(image) !== undefined) sql.hide.run(image);
+    else {
+      sql.dropImage.run(image);
+      parsed.delete(image);
+    }
+  };
+  /** After a change of what names and images stand for. */
+  const sweep = (): void => {
+    for (const orphan of targets.sweep()) forget(orphan);
+    targets.sweepDocuments();
+  };
+  const targets = createTargetStore(db, { platformOf: (image) => platformOf(content(image).config), now });
+
   const store: ImageStore = {
+    targets,
     get: visible,
     getKept(id) {
       const row = sql.image.get(id);
       return row === undefined ? undefined : toRecord(row);
     },
     list: () => sql.images.all().map(toRecord),
-    names: () => sql.names.all().map((row) => ({ name: row['name'] as string, image: row['image'] as Digest })),
+    names: () => sql.names.all().map((row) => ({ name: row['name'] as string, image: row['image'] as Digest, target: (row['target'] as Digest | null) ?? undefined })),
     namesOf: (image) => sql.namesOf.all(image).map((row) => row['name'] as string),
     find(given) {
       if (isDigest(given) || /^[0-9a-f]{64}$/.test(given)) {
-        const image = visible(isDigest(given) ? given : `sha256:${given}`);
-        if (image === undefined) throw notFound(`No such image: ${isDigest(given) ? given : `sha256:${given}`}`);
-        return { image, reference: undefined };
+        const digest = isDigest(given) ? given : sha256Digest(given);
+        const found = byDigest(digest);
+        if (found === undefined) throw notFound(`No such image: ${digest}`);
+        return found;
       }
       if (/^sha256:[0-9a-f]{1,63}$/.test(given)) {
         const image = byPrefix(given);
-        if (image !== undefined) return { image, reference: undefined };
+        if (image !== undefined) return { image, reference: undefined, target: image.target };
       }
       const reference = withDefaultTag(parseReference(given));
-      const named = visible(sql.name.get(recordName(reference))?.['image']);
-      if (named !== undefined) return { image: named, reference };
+      const row = sql.name.get(recordName(reference)) ?? inRepository(reference);
+      const named = visible(row?.['image']);
+      if (named !== undefined) return { image: named, reference, target: (row?.['target'] as Digest | null) ?? undefined };
       const found = byPrefix(given);
-      if (found !== undefined) return { image: found, reference: undefined };
+      if (found !== undefined) return { image: found, reference: undefined, target: found.target };
       throw notFound(`No such image: ${familiarString(reference)}`);
     },
     add: ({ config, manifest, parent, size }) =>
@@ -165,25 +212,26 @@ export function createImageStore(db: Database, now: () => number): ImageStore {
         }
         return visible(config.digest) as ImageRecord;
       }),
-    setName: (name, image) =>
+    setName: (name, image, target) =>
       db.transaction(() => {
-        const before = sql.name.get(name)?.['image'] as Digest | undefined;
-        sql.setName.run(name, image);
+        const row = sql.name.get(name);
+        const before = row?.['image'] as Digest | undefined;
+        sql.setName.run(name, image, target ?? null);
         sql.tagged.run(now(), image);
+        if (row !== undefined && row['target'] !== (target ?? null)) sweep();
         return before === image ? undefined : before;
       }),
-    dropName: (name) => void sql.dropName.run(name),
+    dropName: (name) =>
+      db.transaction(() => {
+        sql.dropName.run(name);
+        sweep();
+      }),
     drop: (image) =>
       db.transaction(() => {
-        const row = sql.image.get(image);
-        if (row === undefined) return;
-        if (sql.holds.get(image) !== undefined) {
-          sql.hide.run(image);
-          return;
-        }
-        sql.dropImage.run(image);
-        sql.dropDocuments.run(image, (row['manifest'] as string | null) ?? '');
-        parsed.delete(image);
+        if (sql.image.get(image) === undefined) return;
+        sql.demote.run(image);
+        if (!targets.hasImage(image)) forget(image);
+        sweep();
       }),
     hold: (image, owner) => {
       if (sql.image.get(image) === undefined) throw notFound(`No such image: ${image}`);
@@ -195,7 +243,9 @@ export function createImageStore(db: Database, now: () => number): ImageStore {
         if (image === undefined) return false;
         sql.release.run(owner);
         if (sql.image.get(image)?.['hidden'] !== 1 || sql.holds.get(image) !== undefined) return false;
-        store.drop(image);
+        sql.dropImage.run(image);
+        parsed.delete(image);
+        sweep();
         return true;
       }),
     document,

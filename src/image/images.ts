@@ -2,7 +2,6 @@ import { systemClock, type Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
 import { isDigest, type Digest } from '#spec/digest.ts';
 import type { EmitEvent } from '#spec/event.ts';
-import { notFound } from '#base/errors.ts';
 import type { ImageConfigFile, Platform } from '#spec/oci-image.ts';
 import { parseTarget } from '#spec/reference.ts';
 import type { Filters } from '#spec/filters.ts';
@@ -11,11 +10,14 @@ import type { Database } from '#host/database.ts';
 import { createJail, type Jail } from '#host/jail.ts';
 import type { Layout } from '#host/layout.ts';
 import { createBlobStore } from './blob-store.ts';
-import { goArchitecture } from './configuration.ts';
 import { bootstrapImage } from './bootstrap.ts';
 import { commitImage, type CommitOptions } from './commit.ts';
 import { nameImage, type ImageContext, type ImageUser } from './context.ts';
 import { createImageStore, recordName, type ImageRecord } from './image-store.ts';
+import { createLeases } from './leases.ts';
+import { platformOf } from './platform.ts';
+import { recordImage, type Recorded, type RecordRequest } from './record.ts';
+import { selectImage } from './select.ts';
 import { importImage, type ImportOptions } from './import.ts';
 import { imageHistory, inspectImage, type InspectedImage } from './inspect.ts';
 import { createLayerStore } from './layer-store.ts';
@@ -53,31 +55,31 @@ export type Images = ReturnType<typeof createImages>;
 export function createImages(options: ImagesOptions) {
   const { layout, db, log, emit, usage, clock = systemClock, jail = createJail(), rootless = false } = options;
   const blobs = createBlobStore(layout);
-  const layers = createLayerStore({ layout, db, jail, blobs, rootless });
+  const leases = createLeases(db);
+  const layers = createLayerStore({ layout, db, jail, blobs, leases, rootless });
   const store = createImageStore(db, () => clock.now());
-  const context: ImageContext = { db, log, clock, jail, blobs, layers, store, emit, usage, rootless };
+  const context: ImageContext = { db, log, clock, jail, blobs, layers, leases, store, emit, usage, rootless };
 
   const describe = (image: ImageRecord): LookedUpImage => ({
     id: image.id,
     config: image.config,
-    platform: {
-      os: image.config.os || 'linux',
-      architecture: image.config.architecture || goArchitecture(),
-      ...(image.config.variant === undefined ? {} : { variant: image.config.variant }),
-    },
+    platform: platformOf(image.config),
     layers: image.chains.toReversed().map((chain) => layers.folder(chain)),
     size: image.size,
   });
 
   return {
+    /** Makes pulled, loaded or built content visible under its names. */
+    record: (request: RecordRequest): Recorded => recordImage(context, request),
+    /** Keeps blobs and layers from the collector: for one piece of work, or by an owner's name over restarts. */
+    leases,
     /** Removes what a crash left half made. */
     recover: (): Promise<void> => layers.sweep(),
 
     /** By a full id this also finds what was removed under a container that still needs it. */
     lookup(reference: string, platform?: string): LookedUpImage {
-      const found = describe((isDigest(reference) ? store.getKept(reference) : undefined) ?? store.find(reference).image);
-      requirePlatform(found.platform, reference, platform);
-      return found;
+      const kept = isDigest(reference) ? store.getKept(reference) : undefined;
+      return describe(kept !== undefined && !platform ? kept : selectImage(context, reference, platform).image);
     },
     hold: (image: Digest, owner: string): void => store.hold(image, owner),
     release(owner: string): void {
@@ -92,15 +94,11 @@ export function createImages(options: ImagesOptions) {
     },
 
     list: async (given: ListOptions): Promise<ImageSummary[]> => listImages(context, given),
-    async inspect(name: string, given: { platform?: string | undefined }): Promise<InspectedImage> {
-      const { image } = store.find(name);
-      requirePlatform(describe(image).platform, name, given.platform);
-      return inspectImage(context, image);
+    async inspect(name: string, given: { platform?: string | undefined; manifests?: boolean | undefined }): Promise<InspectedImage> {
+      return inspectImage(context, selectImage(context, name, given.platform), given);
     },
     async history(name: string, given: { platform?: string | undefined }): Promise<ImageHistoryResponseItem[]> {
-      const { image } = store.find(name);
-      requirePlatform(describe(image).platform, name, given.platform);
-      return imageHistory(context, image);
+      return imageHistory(context, selectImage(context, name, given.platform).image);
     },
     remove: (name: string, given: { force: boolean; noPrune: boolean }): Promise<ImageDeleteResponseItem[]> => removeImage(context, name, given),
     prune: (filters: Filters): Promise<ImagesPruneResponse> => pruneImages(context, filters),
@@ -112,8 +110,8 @@ export function createImages(options: ImagesOptions) {
     /** Bytes of all unpacked layers, each once. */
     layersSize: (): number => layers.totalSize(),
     async tag(name: string, target: { repo: string; tag: string | undefined }): Promise<void> {
-      const { image } = store.find(name);
-      nameImage(context, image, recordName(parseTarget(target.repo, target.tag)));
+      const found = store.find(name);
+      nameImage(context, found.image, recordName(parseTarget(target.repo, target.tag)), found.target);
     },
     load: (tar: AsyncIterable<Uint8Array>, given: { quiet: boolean; platforms: string[] }): AsyncIterable<JsonMessage> => loadImages(context, tar, given),
     import: (tar: AsyncIterable<Uint8Array>, given: ImportOptions): AsyncIterable<JsonMessage> => importImage(context, tar, given),
@@ -121,23 +119,4 @@ export function createImages(options: ImagesOptions) {
     bootstrap: (name: string, signal?: AbortSignal): AsyncIterable<JsonMessage> => bootstrapImage(context, name, signal),
     close: (): Promise<void> => jail.close(),
   };
-}
-
-function requirePlatform(platform: Platform, reference: string, wanted: string | undefined): void {
-  if (wanted === undefined || wanted === '' || matchesPlatform(platform, wanted)) return;
-  throw notFound(
-    `image with reference ${reference} was found but its platform (${renderPlatform(platform)}) does not match the specified platform (${wanted})`,
-  );
-}
-
-const renderPlatform = ({ os, architecture, variant }: Platform): string => [os, architecture, ...(variant ? [variant] : [])].join('/');
-
-function matchesPlatform(platform: Platform, wanted: string): boolean {
-  const [os, architecture, variant] = wanted.toLowerCase().split('/');
-  const normal = ({ x86_64: 'amd64', aarch64: 'arm64' } as Record<string, string>)[architecture ?? ''] ?? architecture;
-  return (
-    os === platform.os &&
-    (normal === undefined || normal === platform.architecture) &&
-    (variant === undefined || platform.variant === undefined || variant === platform.variant)
-  );
 }

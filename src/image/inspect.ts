@@ -4,15 +4,21 @@ import { rfc3339Nano, ZERO_TIME } from '#base/clock.ts';
 import type { ImageHistoryResponseItem, ImageInspect } from '#spec/wire/image.ts';
 import { createdAt } from './configuration.ts';
 import type { ImageContext } from './context.ts';
-import { familiar, isDigestName, type ImageRecord } from './image-store.ts';
-import { descriptorOf } from './list.ts';
+import { familiar, isDigestName, type FoundImage, type ImageRecord } from './image-store.ts';
+import { descriptorOf, manifestsOf } from './manifest-view.ts';
 
 /** Docker's inspect, with `Parent` and `DockerVersion`, which API versions before 1.52 show. */
 export type InspectedImage = ImageInspect & { Parent: string; DockerVersion: string };
 
-export function inspectImage(context: ImageContext, image: ImageRecord): InspectedImage {
+export function inspectImage(
+  context: ImageContext,
+  { image, target }: Pick<FoundImage, 'image' | 'target'>,
+  options: { platform?: string | undefined; manifests?: boolean | undefined },
+): InspectedImage {
+  // One platform is shown with its own manifest, the whole with what its name stands for.
+  const shown = options.platform ? (image.manifest ?? target) : (target ?? image.manifest);
   const { config } = image;
-  const names = context.store.namesOf(image.id);
+  const names = target === undefined ? context.store.namesOf(image.id) : context.store.names().flatMap((entry) => (entry.target === target || entry.image === image.id ? [entry.name] : []));
   const folders = image.chains.toReversed().map((chain) => context.layers.folder(chain));
   const [upper, ...lower] = folders;
   return {
@@ -44,7 +50,8 @@ export function inspectImage(context: ImageContext, image: ImageRecord): Inspect
     },
     RootFS: { Type: 'layers', Layers: [...config.rootfs.diff_ids] },
     Metadata: { LastTagTime: image.taggedAt === undefined ? ZERO_TIME : rfc3339Nano(BigInt(image.taggedAt) * 1_000_000n) },
-    ...descriptorOf(context, image),
+    ...descriptorOf(context, image, shown),
+    ...(options.manifests === true && shown !== undefined ? { Manifests: manifestsOf(context, shown) } : {}),
   };
 }
 

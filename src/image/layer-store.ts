@@ -9,6 +9,7 @@ import type { Jail, UnpackResult } from '#host/jail.ts';
 import type { Layout } from '#host/layout.ts';
 import type { BlobStore } from './blob-store.ts';
 import { chainIds } from './documents.ts';
+import type { Leases } from './leases.ts';
 
 export interface Layer {
   chainId: Digest;
@@ -48,9 +49,12 @@ export interface LayerStore {
   /** Makes sure that all layers of a stack exist; missing ones unpack side by side. Lowest first. */
   ensure(diffIds: readonly Digest[], sources: readonly LayerSource[]): Promise<Layer[]>;
   discard(pending: PendingLayer): Promise<void>;
-  /** Layers in use by work that has no record yet; the collector spares them until disposed. */
+  /** A lease on layers by chain id: the collector spares them until disposed. */
   protect(chains: readonly Digest[]): Disposable;
-  /** Removes layers that no image stacks and blobs that no layer needs. Returns the bytes freed. */
+  /**
+   * Removes layers that no image stacks and blobs that nothing needs, except what is leased; may run at any time. Returns
+   * the size of the layers removed.
+   */
   collect(): Promise<{ freed: number; layers: Digest[] }>;
   /** Sum of all layers' sizes. */
   totalSize(): number;
@@ -65,11 +69,10 @@ const RESERVE = 64 * 2 ** 20;
 /** Naming and collecting take turns, so that a blob is not removed while a new layer counts on it. */
 const STORE = 'store';
 
-export function createLayerStore(options: { layout: Layout; db: Database; jail: Jail; blobs: BlobStore; rootless: boolean }): LayerStore {
-  const { layout, db, jail, blobs } = options;
+export function createLayerStore(options: { layout: Layout; db: Database; jail: Jail; blobs: BlobStore; leases: Leases; rootless: boolean }): LayerStore {
+  const { layout, db, jail, blobs, leases } = options;
   mkdirSync(layout.layers, { recursive: true, mode: 0o700 });
   const lock = new KeyedLock();
-  const inUse = new Map<Digest, number>();
   const select = db.handle.prepare('SELECT * FROM image_layer WHERE chain_id = ?');
   const insert = db.handle.prepare('INSERT INTO image_layer VALUES (?, ?, ?, ?, ?, ?)');
   const home = (chainId: Digest): string => join(layout.layers, digestHex(chainId));
@@ -155,6 +158,12 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
     return layer;
   };
 
+  const needed = db.handle.prepare('SELECT 1 FROM image_layer WHERE blob = ?1 UNION ALL SELECT 1 FROM image_blob WHERE digest = ?1 LIMIT 1');
+  /** What is leased meanwhile is seen: nothing comes between the look and the removal. */
+  const removeBlobs = async (): Promise<void> => {
+    for (const digest of await blobs.list()) if (needed.get(digest) === undefined && !leases.has(digest)) blobs.remove(digest);
+  };
+
   return {
     get,
     folder,
@@ -188,34 +197,20 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
         await Promise.all([...left].map(discard));
       }
     },
-    protect(chains) {
-      for (const chain of chains) inUse.set(chain, (inUse.get(chain) ?? 0) + 1);
-      return {
-        [Symbol.dispose]: () => {
-          for (const chain of chains) {
-            const count = (inUse.get(chain) ?? 1) - 1;
-            if (count > 0) inUse.set(chain, count);
-            else inUse.delete(chain);
-          }
-        },
-      };
-    },
+    protect: (chains) => leases.open(chains),
     collect: () => lock.run(STORE, async () => {
       const rows = db.handle
         .prepare('SELECT * FROM image_layer WHERE NOT EXISTS (SELECT 1 FROM image_stack WHERE image_stack.chain_id = image_layer.chain_id)')
         .all()
         .map(toLayer)
-        .filter((layer) => !inUse.has(layer.chainId));
+        .filter((layer) => !leases.has(layer.chainId));
       const doomed: string[] = [];
-      const doomedBlobs: Digest[] = [];
       const drop = db.handle.prepare('DELETE FROM image_layer WHERE chain_id = ?');
-      const shares = db.handle.prepare('SELECT 1 FROM image_layer WHERE blob = ?');
       let freed = 0;
       db.transaction(() => {
         for (const layer of rows) {
           drop.run(layer.chainId);
           freed += layer.size;
-          if (shares.get(layer.blob) === undefined) doomedBlobs.push(layer.blob);
         }
       });
       for (const layer of rows) {
@@ -227,16 +222,15 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
           if (!isErrno(error, 'ENOENT')) throw error;
         }
       }
-      await Promise.all([...doomedBlobs.map((blob) => blobs.remove(blob)), removeAll(...doomed)]);
+      await Promise.all([removeBlobs(), removeAll(...doomed)]);
       return { freed, layers: rows.map((layer) => layer.chainId) };
     }),
     totalSize: () => Number(db.handle.prepare('SELECT COALESCE(SUM(size), 0) AS total FROM image_layer').get()?.['total'] ?? 0),
     async sweep() {
-      const known = new Set(db.handle.prepare('SELECT chain_id, blob FROM image_layer').all().flatMap((row) => [row['chain_id'], row['blob']]));
+      const known = new Set(db.handle.prepare('SELECT chain_id FROM image_layer').all().map((row) => row['chain_id']));
       const strays = readdirSync(layout.layers).filter((name) => !known.has(`sha256:${name}`)).map((name) => join(layout.layers, name));
       const temporary = readdirSync(layout.tmp).filter((name) => name.startsWith('image-')).map((name) => join(layout.tmp, name));
-      const orphans = (await blobs.list()).filter((digest) => !known.has(digest));
-      await Promise.all([removeAll(...strays, ...temporary), ...orphans.map((digest) => blobs.remove(digest))]);
+      await Promise.all([removeAll(...strays, ...temporary), removeBlobs()]);
     },
   };
 }

@@ -2,11 +2,11 @@ import { invalid } from '#base/errors.ts';
 import type { Digest } from '#spec/digest.ts';
 import { matchLabels, requireKnownFilters, type Filters } from '#spec/filters.ts';
 import { pathMatcher } from '#spec/glob.ts';
-import { mediaTypes } from '#spec/oci-image.ts';
 import { parseMoment } from '#spec/timestamp.ts';
-import type { ImageSummary, OCIDescriptor } from '#spec/wire/image.ts';
+import type { ImageSummary } from '#spec/wire/image.ts';
 import { createdAt } from './configuration.ts';
 import type { ImageContext } from './context.ts';
+import { descriptorOf, manifestsOf } from './manifest-view.ts';
 import { familiar, familiarRepository, isDigestName, type ImageRecord } from './image-store.ts';
 
 export interface ListOptions {
@@ -15,6 +15,8 @@ export interface ListOptions {
   sharedSize: boolean;
   /** Count the containers of each image; -1 otherwise, as Docker's list. */
   containerCount?: boolean | undefined;
+  /** Show the parts of what each image stands for. */
+  manifests?: boolean | undefined;
 }
 
 /** Newest first. Images without a name that others are built on show up only with `all`. */
@@ -56,6 +58,7 @@ export function listImages(context: ImageContext, options: ListOptions): ImageSu
       Labels: labels,
       Containers: users === undefined ? -1 : (users.get(image.id)?.length ?? 0),
       ...descriptorOf(context, image),
+      ...(options.manifests === true ? manifestField(context, image.target ?? image.manifest) : {}),
     });
   }
   return summaries.sort((a, b) => b.Created - a.Created);
@@ -80,11 +83,6 @@ function sharedSize(context: ImageContext, image: ImageRecord, shares: ReadonlyM
   return image.chains.reduce((sum, chain) => sum + ((shares.get(chain) ?? 0) > 1 ? (context.layers.get(chain)?.size ?? 0) : 0), 0);
 }
 
-/** The manifest that the image came with, when it came with one. */
-export function descriptorOf(context: ImageContext, image: ImageRecord): { Descriptor?: OCIDescriptor } {
-  if (image.manifest === undefined) return {};
-  const document = context.store.document(image.manifest);
-  return document === undefined
-    ? {}
-    : { Descriptor: { mediaType: document.mediaType || mediaTypes.ociManifest, digest: image.manifest, size: document.bytes.length } };
+function manifestField(context: ImageContext, target: Digest | undefined): Pick<ImageSummary, 'Manifests'> {
+  return target === undefined ? {} : { Manifests: manifestsOf(context, target) };
 }
