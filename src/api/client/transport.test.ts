@@ -125,10 +125,10 @@ test('refusals carry the engine\'s message, whatever it looks like', async () =>
 });
 
 test('an engine that is not there is unavailable, in the words that scripts look for', async () => {
-  const client = createClient({ host: 'unix:///nowhere/at/all.sock' });
+  const client = createClient({ host: 'unix:///proc/nowhere/at/all.sock' });
   await assert.rejects(client.system.info(), {
     code: 'unavailable',
-    message: 'Cannot connect to the Docker daemon at unix:///nowhere/at/all.sock. Is the docker daemon running?',
+    message: 'Cannot connect to the Docker daemon at unix:///proc/nowhere/at/all.sock. Is the docker daemon running?',
   });
   assert.throws(() => createClient({ host: 'gopher://x' }), { code: 'invalid_argument' });
 });
