@@ -25,6 +25,7 @@ const contexts = () => import('./context/commands.ts');
 const contextFiles = () => import('./context/transfer.ts');
 const engine = () => import('./engine/commands.ts');
 const completion = () => import('./shell/completion.ts');
+const credentials = () => import('./login/commands.ts');
 const later = () => import('./later.ts');
 
 const attach = leaf('attach', 'Join our terminal to a running container', async () => (await import('./container/attach.ts')).command);
@@ -119,7 +120,10 @@ export const nodes: readonly Node[] = [
     pull, push, rmi, save, tag,
   ]),
   as(imageLs, 'images'),
-  importImage, info, inspect, kill, load, logs,
+  importImage, info, inspect, kill, load,
+  leaf('login', 'Give the credentials for a registry', async () => (await credentials()).login),
+  leaf('logout', 'Forget the credentials for a registry', async () => (await credentials()).logout),
+  logs,
   group('network', 'Manage networks', [
     leaf('connect', 'Connect a container to a network', async () => (await networks()).connect),
     leaf('create', 'Make a network', async () => (await networks()).create),
@@ -153,7 +157,7 @@ export const nodes: readonly Node[] = [
   wait,
   ...afterwards(['build', 'builder', 'buildx', 'bake'], 'Build images', async () => (await later()).build),
   ...afterwards(['compose'], 'Run applications of several containers', async () => (await later()).compose),
-  ...afterwards(['login', 'logout', 'search', 'manifest'], 'Work with registries', async () => (await later()).registry),
+  ...afterwards(['search', 'manifest'], 'Work with registries', async () => (await later()).registry),
   ...afterwards(['swarm', 'node', 'service', 'stack', 'secret', 'config'], 'Run a swarm', async () => (await later()).swarm),
   ...afterwards(['plugin'], 'Manage plugins', async () => (await later()).plugin),
   ...afterwards(['trust'], 'Sign and verify images', async () => (await later()).trust),

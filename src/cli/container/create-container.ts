@@ -28,7 +28,7 @@ export async function createContainer(cli: Cli, client: EngineClient, options: C
   }
   const cidfile = options.cidfile === '' ? undefined : openCidfile(options.cidfile);
   try {
-    if (options.pull === 'always') await pull(cli, client, options);
+    if (options.pull === 'always') await pull(cli, options);
     const created = await createOrPull(cli, client, image, options);
     for (const warning of created.Warnings ?? []) cli.err.line(`WARNING: ${warning}`);
     cidfile?.keep(created.Id);
@@ -51,14 +51,14 @@ async function createOrPull(cli: Cli, client: EngineClient, image: string, optio
     const missing = error instanceof EngineError && error.code === 'not_found' && /no such image/i.test(error.message);
     if (!missing || options.pull === 'never' || options.pull === 'always') throw error;
     if (!options.quiet) cli.err.line(`Unable to find image '${familiarTagged(image)}' locally`);
-    await pull(cli, client, options);
+    await pull(cli, options);
     return create();
   }
 }
 
-async function pull(cli: Cli, client: EngineClient, options: CreateOptions): Promise<void> {
+async function pull(cli: Cli, options: CreateOptions): Promise<void> {
   const { pullImage } = await import('../image/pull-image.ts');
-  await pullImage(client, options.body.Image ?? '', { platform: options.platform, output: options.quiet ? undefined : cli.err });
+  await pullImage(cli, options.body.Image ?? '', { platform: options.platform, output: options.quiet ? undefined : cli.err });
 }
 
 /** Claims the file before the container is made, so that two runs cannot share it. */

@@ -4,6 +4,7 @@ import * as flag from '../command/flag.ts';
 import { stdinIsTerminal } from '../command/io.ts';
 import { saveStream } from '../command/save-stream.ts';
 import { systemMessage } from '../container/options/environment.ts';
+import { credentialsFor } from '../login/credentials.ts';
 import { platformJson } from '../inspect/of-kind.ts';
 import { showProgress } from './progress.ts';
 import { pullImage } from './pull-image.ts';
@@ -98,7 +99,7 @@ export const pull: Command = defineCommand({
     const { domain, path, tag, digest } = requireReference(name);
     const full = `${domain}/${path}${digest !== undefined ? `@${digest}` : `:${tag ?? 'latest'}`}`;
     if (tag === undefined && digest === undefined && !flags['all-tags'] && !flags.quiet) cli.out.line('Using default tag: latest');
-    await pullImage(await cli.client(), name, { platform: flags.platform, output: flags.quiet ? undefined : cli.out });
+    await pullImage(cli, name, { platform: flags.platform, output: flags.quiet ? undefined : cli.out });
     cli.out.line(full);
   },
 });
@@ -117,7 +118,11 @@ export const push: Command = defineCommand({
   async run({ cli, flags, args: [name = ''] }) {
     const parts = requireReference(name);
     if (parts.tag === undefined && !flags['all-tags'] && !flags.quiet) cli.out.line('Using default tag: latest');
-    const messages = await (await cli.client()).images.push(parts.name, { tag: flags['all-tags'] ? undefined : (parts.tag ?? 'latest'), platform: platformJson(flags.platform) });
+    const messages = await (await cli.client()).images.push(parts.name, {
+      tag: flags['all-tags'] ? undefined : (parts.tag ?? 'latest'),
+      platform: platformJson(flags.platform),
+      auth: await credentialsFor(cli, name),
+    });
     await showProgress(messages, flags.quiet ? undefined : cli.out);
   },
 });
