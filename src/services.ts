@@ -120,7 +120,7 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
     runtimes.set(wanted, made);
     return made;
   };
-  const monitor = createConmon({ path: findProgram('conmon') ?? 'conmon', oomKilled: (id) => wasOomKilled(layout, cgroups, id) });
+  const monitor = createConmon({ path: findProgram('conmon') ?? 'conmon', cgroups, oomKilled: (id) => wasOomKilled(layout, cgroups, id) });
   const context: ContainerContext = {
     layout, log, clock, store, events, images, volumes, jail, monitor, runtime, processes, facts, defaults,
     networks: network.sandboxes,

@@ -2,6 +2,7 @@ import { createdFilter } from './prune-filter.ts';
 import { conflict, EngineError, invalid, notImplemented, wrap } from '#base/errors.ts';
 import type { CgroupHierarchies } from '#host/cgroup.ts';
 import { cgroupPids } from '#host/cgroup.ts';
+import { isVisitor } from '#host/cgroup-entry.ts';
 import type { Filters } from '#spec/filters.ts';
 import { familiarString, parseTarget } from '#spec/reference.ts';
 import type { ArchiveStat, AttachOptions, LogBatch, LogOptions, StdioSession } from '#spec/streams.ts';
@@ -185,7 +186,7 @@ export class Containers {
     const record = this.#find(name);
     if (record.life.status === 'restarting') throw conflict(`Container ${record.id} is restarting, wait until the container is running`);
     if (!hasProcess(record.life)) throw conflict(`container ${record.id} is not running`);
-    const processes = await topOf(psArgs, cgroupPids(this.#options.cgroups, cgroupPath(this.#context, record)));
+    const processes = await topOf(psArgs, cgroupPids(this.#options.cgroups, cgroupPath(this.#context, record)).filter((pid) => !isVisitor(pid)));
     emitContainer(this.#context, record, 'top');
     return processes;
   }

@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 import { basename, dirname } from 'node:path';
 import { EngineError, isErrno } from '#base/errors.ts';
 import { connectAttachSocket } from './attach-socket.ts';
-import { detectCgroups, killCgroup, removeCgroup } from './cgroup.ts';
+import { killCgroup, removeCgroup, type CgroupHierarchies } from './cgroup.ts';
 import { createCrun } from './crun.ts';
 import { makeExecExitDir, readExitFile, removeExitFile, watchExitFiles } from './exit-files.ts';
 import { execDirectly } from './direct-exec.ts';
@@ -17,6 +17,7 @@ export interface ConmonOptions {
   path: string;
   /** Milliseconds for the runtime to create a container or enter one. */
   deadline?: number;
+  cgroups: CgroupHierarchies;
   /** Whether the kernel killed a process of this container for want of memory; asked once it ended. */
   oomKilled: (id: string) => boolean;
 }
@@ -29,8 +30,8 @@ export function createConmon(options: ConmonOptions): Monitor {
   const direct = new Map<string, AttachConnection>();
   return {
     launch: async (request, beforeStart) => {
-      if (request.exec === undefined || request.terminal || beforeStart === undefined) return launch(options.path, deadline, request, beforeStart);
-      const { process, connection } = await execDirectly({ ...request, exec: request.exec }, deadline);
+      if (request.exec === undefined || request.terminal || beforeStart === undefined) return launch(options, deadline, request, beforeStart);
+      const { process, connection } = await execDirectly({ ...request, exec: request.exec }, options.cgroups, deadline);
       direct.set(request.bundle, connection);
       try {
         await beforeStart();
@@ -102,7 +103,7 @@ function temporaryFolder(bundle: string): string {
 }
 
 async function launch(
-  path: string,
+  { path, cgroups }: Pick<ConmonOptions, 'path' | 'cgroups'>,
   deadline: number,
   request: MonitorOptions,
   beforeStart: (() => Promise<void>) | undefined,
@@ -159,7 +160,7 @@ async function launch(
     return { pid, monitorPid: await monitorPid(bundle, child) };
   } catch (error) {
     killMonitor(bundle);
-    if (exec === undefined) await removeHalfMade(request);
+    if (exec === undefined) await removeHalfMade(request, cgroups);
     else removeExitFile(request.exitDir, request.id);
     if (expiry.aborted) {
       throw new EngineError('unavailable', `the runtime did not ${exec ? 'enter' : 'create'} the container within ${deadline / 1000} s`, { cause: error });
@@ -174,8 +175,7 @@ async function launch(
 }
 
 /** What a runtime that failed or was killed while creating may have left: its state, cgroups and a process in them. */
-async function removeHalfMade(request: MonitorOptions): Promise<void> {
-  const cgroups = detectCgroups();
+async function removeHalfMade(request: MonitorOptions, cgroups: CgroupHierarchies): Promise<void> {
   const name = basename(request.runtime);
   await createCrun({ path: request.runtime, name, stateRoot: request.runtimeState, cgroups }).delete(request.id);
   const path = readBundleConfig(request.bundle).linux?.cgroupsPath;

@@ -1,14 +1,21 @@
 import { closeSync, readSync, renameSync, watch, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { EngineError, isErrno } from '#base/errors.ts';
 import type { OutputChunk } from '#spec/streams.ts';
+import type { CgroupHierarchies } from './cgroup.ts';
+import { prepareEntry, settleVisit, type CgroupEntry } from './cgroup-entry.ts';
 import { minimalEnvironment } from './process.ts';
 import { monitorFiles, readPid, readRuntimeLog, refusal } from './monitor-files.ts';
 import { OutputQueue } from './output-queue.ts';
 import type { AttachConnection, MonitoredProcess, MonitorOptions } from './runtime.ts';
 import { startablePath } from './sealed-program.ts';
 import { pipe, reap, reapSoon, spawnProgram } from './spawn.ts';
+
+export interface DirectProcess {
+  process: MonitoredProcess;
+  connection: AttachConnection;
+}
 
 export type ExecOptions = MonitorOptions & { exec: NonNullable<MonitorOptions['exec']> };
 
@@ -18,24 +25,39 @@ export type ExecOptions = MonitorOptions & { exec: NonNullable<MonitorOptions['e
  * written. Should the engine die, the process goes on but meets closed pipes, and its exit code is lost: for clients
  * whose connection is lost at that moment anyway.
  */
-export async function execDirectly(request: ExecOptions, deadline: number): Promise<{ process: MonitoredProcess; connection: AttachConnection }> {
+export async function execDirectly(request: ExecOptions, cgroups: CgroupHierarchies, deadline: number): Promise<DirectProcess> {
+  writeFileSync(monitorFiles.execProcess(request.bundle), JSON.stringify(request.exec.process), { mode: 0o600 });
+  const entry = basename(request.runtime) === 'crun' ? prepareEntry(cgroups, request.runtimeState, request.exec.container, join(dirname(request.bundle), 'entry')) : undefined;
+  if (entry !== undefined) {
+    const entered = await start(request, cgroups, entry, deadline);
+    if (entered !== undefined) return entered;
+  }
+  const process = await start(request, cgroups, undefined, deadline);
+  if (process === undefined) throw new EngineError('internal', 'the runtime ended without having started the process');
+  return process;
+}
+
+/** Undefined when the way into the cgroups was barred before the runtime said a word: it may find another. */
+async function start(request: ExecOptions, cgroups: CgroupHierarchies, entry: CgroupEntry | undefined, deadline: number): Promise<DirectProcess | undefined> {
   const { bundle, exec } = request;
-  writeFileSync(monitorFiles.execProcess(bundle), JSON.stringify(exec.process), { mode: 0o600 });
   const input = request.stdin ? pipe() : undefined;
   const [stdout, stderr, life] = [pipe(), pipe(), pipe()];
   let child: number;
   try {
+    const [path, ...args] = [
+      ...(entry?.prefix ?? []),
+      startablePath(request.runtime),
+      `--root=${entry?.stateRoot ?? request.runtimeState}`,
+      `--log=${monitorFiles.runtimeLog(bundle)}`,
+      '--log-format=json',
+      'exec',
+      '--process', monitorFiles.execProcess(bundle),
+      '--pid-file', exec.pidFile,
+      exec.container,
+    ];
     child = await spawnProgram({
-      path: startablePath(request.runtime),
-      args: [
-        `--root=${request.runtimeState}`,
-        `--log=${monitorFiles.runtimeLog(bundle)}`,
-        '--log-format=json',
-        'exec',
-        '--process', monitorFiles.execProcess(bundle),
-        '--pid-file', exec.pidFile,
-        exec.container,
-      ],
+      path,
+      args,
       env: minimalEnvironment(),
       stdio: [input?.read ?? null, stdout.write, stderr.write],
       // Held by the runtime alone, so its end is the runtime's.
@@ -46,11 +68,15 @@ export async function execDirectly(request: ExecOptions, deadline: number): Prom
     throw error;
   }
   for (const fd of [input?.read, stdout.write, stderr.write, life.write]) if (fd !== undefined) closeSync(fd);
-  const running = new DirectExec(request, child, { input: input?.write, stdout: stdout.read, stderr: stderr.read, life: life.read });
+  const visit = entry === undefined ? undefined : settleVisit(cgroups, entry.cgroupPath, child);
+  const running = new DirectExec(request, child, visit, { input: input?.write, stdout: stdout.read, stderr: stderr.read, life: life.read });
   const timer = setTimeout(() => running.abandon(), deadline);
   try {
     const pid = await running.started;
     return { process: { pid, monitorPid: child }, connection: running };
+  } catch (error) {
+    if (entry !== undefined && running.barred) return undefined;
+    throw error;
   } finally {
     clearTimeout(timer);
   }
@@ -62,6 +88,7 @@ class DirectExec implements AttachConnection {
   readonly started: Promise<number>;
   readonly #request: ExecOptions;
   readonly #child: number;
+  readonly #visit: Disposable | undefined;
   readonly #fds: Record<'stdout' | 'stderr', number>;
   readonly #streams: Record<'stdout' | 'stderr', Socket>;
   readonly #input: Socket | undefined;
@@ -70,10 +97,13 @@ class DirectExec implements AttachConnection {
   readonly #pidWatch: Disposable;
   #lastWrite: Promise<void> = Promise.resolve();
   #late = false;
+  /** It ended before the runtime started anything or complained. */
+  barred = false;
 
-  constructor(request: ExecOptions, child: number, fds: { input: number | undefined; stdout: number; stderr: number; life: number }) {
+  constructor(request: ExecOptions, child: number, visit: Disposable | undefined, fds: { input: number | undefined; stdout: number; stderr: number; life: number }) {
     this.#request = request;
     this.#child = child;
+    this.#visit = visit;
     this.#fds = fds;
     this.#queue = new OutputQueue({ pause: () => this.#flow(false), resume: () => this.#flow(true) });
     this.output = this.#queue;
@@ -127,6 +157,7 @@ class DirectExec implements AttachConnection {
   }
 
   #reap(): void {
+    this.#visit?.[Symbol.dispose]();
     const code = reap(this.#child);
     if (code !== undefined) this.#end(code);
     // The descriptors of a process close a moment before it can be reaped.
@@ -151,6 +182,8 @@ class DirectExec implements AttachConnection {
     if (this.#late) return new EngineError('unavailable', 'the runtime did not enter the container in time');
     if (code === 0) return undefined;
     const log = readRuntimeLog(this.#request.bundle);
+    this.barred = this.#visit !== undefined && readPid(this.#request.exec.pidFile) === undefined && (log === '' || /Resource temporarily unavailable/.test(log));
+    if (this.barred) return new EngineError('unavailable', 'the container’s cgroups could not be entered');
     return log === '' ? undefined : refusal(this.#request, log);
   }
 

@@ -395,8 +395,9 @@ describe('an engine that died', () => {
     const script = `
       import { readFileSync } from 'node:fs';
       import { createConmon, findMonitors } from ${JSON.stringify(new URL('../../src/host/conmon.ts', import.meta.url).href)};
+      import { detectCgroups } from ${JSON.stringify(new URL('../../src/host/cgroup.ts', import.meta.url).href)};
       const options = JSON.parse(readFileSync(process.argv[1], 'utf8'));
-      void createConmon({ path: '/usr/bin/conmon', oomKilled: () => false }).launch(options);
+      void createConmon({ path: '/usr/bin/conmon', cgroups: detectCgroups(), oomKilled: () => false }).launch(options);
       const die = () => (findMonitors(process.argv[2]).length > 0 ? process.kill(process.pid, 'SIGKILL') : setImmediate(die));
       die();`;
     const killed = spawnSync(process.execPath, ['--input-type=module', '-e', script, join(options.bundle, 'options.json'), rig.layout.run], { encoding: 'utf8' });

@@ -61,6 +61,7 @@ export class RuntimeRig {
     });
     this.monitor = createConmon({
       path: '/usr/bin/conmon',
+      cgroups: this.cgroups,
       oomKilled: (id) => {
         const status = readRuntimeStatus(this.layout.runtimeState, id, this.cgroups);
         return status !== undefined && oomKills(this.cgroups, status.cgroupPath) > 0;
