@@ -118,7 +118,7 @@ export interface ImageService {
   inspect(name: string, options: { platform: string | undefined; manifests: boolean }): Promise<ImageInspect>;
   history(name: string, options: { platform: string | undefined }): Promise<ImageHistoryResponseItem[]>;
   tag(name: string, options: { repo: string; tag: string | undefined }): Promise<void>;
-  remove(name: string, options: { force: boolean; noPrune: boolean }): Promise<ImageDeleteResponseItem[]>;
+  remove(name: string, options: { force: boolean; noPrune: boolean; platforms: string[] }): Promise<ImageDeleteResponseItem[]>;
   prune(filters: Filters): Promise<ImagesPruneResponse>;
   /** A docker-archive that is also an OCI layout. */
   save(names: string[], options: { platforms: string[] }, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;

@@ -68,6 +68,7 @@ export class Containers {
   }
 
   async create(request: CreateRequest): Promise<ContainerCreateResponse> {
+    if (request.platform) await this.#context.images.prepare(request.body.Image ?? '', request.platform);
     return createContainer(this.#context, request);
   }
 

@@ -126,6 +126,7 @@ export class FakeEngine implements Disposable {
 
   #images(): Images {
     return {
+      prepare: async () => {},
       lookup: (reference) => {
         if (reference !== 'busybox' && reference !== image) throw notFound(`No such image: ${reference}:latest`);
         return {

@@ -75,6 +75,7 @@ export function parseDescriptor(value: unknown, what: string): Descriptor {
     size,
     ...(platform ? { platform } : {}),
     ...optional('annotations', textMap(given['annotations'], `${what}: annotations`)),
+    ...optional('urls', texts(given['urls'], `${what}: urls`)),
     ...optional('artifactType', optionalText(given['artifactType'], `${what}: artifactType`)),
   };
 }
@@ -123,7 +124,11 @@ export function parseManifest(bytes: Uint8Array, mediaType: string): { kind: 'ma
   }
   const config = parseDescriptor(given['config'], 'manifest: config');
   const layers = list(given['layers'], 'manifest: layers', MAX_LAYERS).map((item) => parseDescriptor(item, 'manifest: layers'));
-  return { kind: 'manifest', manifest: { schemaVersion: 2, ...optional('mediaType', own || undefined), config, layers, ...annotations } };
+  const artifact = {
+    ...optional('artifactType', optionalText(given['artifactType'], 'manifest: artifactType') || undefined),
+    ...(given['subject'] === undefined || given['subject'] === null ? {} : { subject: parseDescriptor(given['subject'], 'manifest: subject') }),
+  };
+  return { kind: 'manifest', manifest: { schemaVersion: 2, ...optional('mediaType', own || undefined), ...artifact, config, layers, ...annotations } };
 }
 
 /** Reads an image configuration; absent and null members come out as undefined. */

@@ -63,8 +63,13 @@ export interface ImageStore {
   /** Points the name at the image and what it stands for; returns the image that had it. */
   setName(name: string, image: Digest, target?: Digest): Digest | undefined;
   dropName(name: string): void;
-  /** Forgets an image without names; while containers hold it, it is only hidden, and a live target's platform stays one. */
-  drop(image: Digest): void;
+  /**
+   * Forgets an image without names and the platforms that were here only with it; returns all of these. While containers
+   * hold one, it is only hidden; a live target's platform stays one.
+   */
+  drop(image: Digest): Digest[];
+  /** Forgets one part of a target; the image that it was goes too, unless something else needs it. Returns what went. */
+  dropMember(target: Digest, manifest: Digest): Digest[];
   hold(image: Digest, owner: string): void;
   /** True when an image that was only kept for this owner went away: layers can be collected. */
   release(owner: string): boolean;
@@ -166,9 +171,11 @@ export function createImageStore(db: Database, now: () => number): ImageStore {
     }
   };
   /** After a change of what names and images stand for. */
-  const sweep = (): void => {
-    for (const orphan of targets.sweep()) forget(orphan);
+  const sweep = (): Digest[] => {
+    const orphans = targets.sweep();
+    for (const orphan of orphans) forget(orphan);
     targets.sweepDocuments();
+    return orphans;
   };
   const targets = createTargetStore(db, { platformOf: (image) => platformOf(content(image).config), now });
 
@@ -228,10 +235,16 @@ export function createImageStore(db: Database, now: () => number): ImageStore {
       }),
     drop: (image) =>
       db.transaction(() => {
-        if (sql.image.get(image) === undefined) return;
+        if (sql.image.get(image) === undefined) return [];
         sql.demote.run(image);
-        if (!targets.hasImage(image)) forget(image);
-        sweep();
+        const gone = targets.hasImage(image) ? [] : [image];
+        for (const id of gone) forget(id);
+        return [...gone, ...sweep()];
+      }),
+    dropMember: (target, manifest) =>
+      db.transaction(() => {
+        targets.dropMember(target, manifest);
+        return sweep();
       }),
     hold: (image, owner) => {
       if (sql.image.get(image) === undefined) throw notFound(`No such image: ${image}`);

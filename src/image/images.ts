@@ -18,6 +18,7 @@ import { createLeases } from './leases.ts';
 import { platformOf } from './platform.ts';
 import { recordImage, type Recorded, type RecordRequest } from './record.ts';
 import { selectImage } from './select.ts';
+import { preparePlatform } from './unpack-platform.ts';
 import { importImage, type ImportOptions } from './import.ts';
 import { imageHistory, inspectImage, type InspectedImage } from './inspect.ts';
 import { createLayerStore } from './layer-store.ts';
@@ -81,6 +82,7 @@ export function createImages(options: ImagesOptions) {
       const kept = isDigest(reference) ? store.getKept(reference) : undefined;
       return describe(kept !== undefined && !platform ? kept : selectImage(context, reference, platform).image);
     },
+    prepare: (reference: string, platform: string): Promise<void> => preparePlatform(context, reference, platform),
     hold: (image: Digest, owner: string): void => store.hold(image, owner),
     release(owner: string): void {
       if (store.release(owner)) layers.collect().catch((error: unknown) => log.error('collecting layers failed', { error }));
@@ -95,12 +97,14 @@ export function createImages(options: ImagesOptions) {
 
     list: async (given: ListOptions): Promise<ImageSummary[]> => listImages(context, given),
     async inspect(name: string, given: { platform?: string | undefined; manifests?: boolean | undefined }): Promise<InspectedImage> {
+      await preparePlatform(context, name, given.platform);
       return inspectImage(context, selectImage(context, name, given.platform), given);
     },
     async history(name: string, given: { platform?: string | undefined }): Promise<ImageHistoryResponseItem[]> {
+      await preparePlatform(context, name, given.platform);
       return imageHistory(context, selectImage(context, name, given.platform).image);
     },
-    remove: (name: string, given: { force: boolean; noPrune: boolean }): Promise<ImageDeleteResponseItem[]> => removeImage(context, name, given),
+    remove: (name: string, given: { force: boolean; noPrune: boolean; platforms?: string[] | undefined }): Promise<ImageDeleteResponseItem[]> => removeImage(context, name, given),
     prune: (filters: Filters): Promise<ImagesPruneResponse> => pruneImages(context, filters),
     async save(names: string[], given: { platforms: string[] }, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
       return saveImages(context, names, given.platforms, signal);

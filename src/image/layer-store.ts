@@ -43,6 +43,8 @@ export type LayerSource = { kind: 'file'; path: string; digest: Digest; size: nu
 export interface LayerStore {
   get(chainId: Digest): Layer | undefined;
   folder(chainId: Digest): string;
+  /** The bytes it came as. */
+  blob(layer: Layer): AsyncIterable<Uint8Array>;
   unpack(source: LayerSource): Promise<PendingLayer>;
   /** Puts one pending layer on top of `below` (chain ids, lowest first). Returns what is stored under that name. */
   place(pending: PendingLayer, below: readonly Digest[]): Promise<Layer>;
@@ -167,6 +169,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
   return {
     get,
     folder,
+    blob: (layer) => blobs.read(layer.blob),
     unpack,
     discard,
     place,

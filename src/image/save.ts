@@ -1,46 +1,41 @@
 import { invalid, notFound } from '#base/errors.ts';
-import { digestHex, type Digest } from '#spec/digest.ts';
+import type { Digest } from '#spec/digest.ts';
 import { mediaTypes, type Descriptor } from '#spec/oci-image.ts';
 import { fullName, parseReference } from '#spec/reference.ts';
 import { fromText } from '#spec/tar/header.ts';
 import { TAR_END, tarHeader, tarPadding } from '#spec/tar/writer.ts';
+import { blobName } from './archive-files.ts';
 import { emitImage, type ImageContext } from './context.ts';
-import { digestOf } from './documents.ts';
+import { contentOf, type BlobContent, type ImageContent } from './image-content.ts';
 import { familiar, isDigestName, type ImageRecord } from './image-store.ts';
-import type { Layer } from './layer-store.ts';
-import { parsePlatform } from './import.ts';
 
 interface Saved {
+  given: string;
   image: ImageRecord;
+  target: Digest | undefined;
   /** Recorded names to write. */
   names: Set<string>;
 }
 
-type Content = { size: number; chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array> };
-
-const layerTypes: Readonly<Record<Layer['compression'], string>> = {
-  none: mediaTypes.ociLayer,
-  gzip: mediaTypes.ociLayerGzip,
-  zstd: mediaTypes.ociLayerZstd,
-};
-
 /**
  * One tar that is a docker-archive and an OCI layout at once, as Docker 25 and newer write. Layers go out as the bytes
- * they came as, so that digests stay. Names are resolved before the first byte; later failures break the stream.
+ * they came as and indexes as they are, so that digests stay; what is not here of an index is left out. Names are resolved
+ * before the first byte; later failures break the stream.
  */
 export function saveImages(context: ImageContext, given: readonly string[], platforms: readonly string[], signal: AbortSignal): AsyncIterable<Uint8Array> {
   if (given.length === 0) throw invalid('no image name was given');
   const saved = new Map<Digest, Saved>();
   for (const name of given) select(context, name, saved);
-  for (const { image } of saved.values()) checkPlatform(image, platforms);
-  return write(context, [...saved.values()], signal);
+  const contents = [...saved.values()].map((entry) => ({ ...entry, ...contentOf(context, entry, platforms) }));
+  return write(context, contents, signal);
 }
 
 /** A repository without a tag stands for all of its tags. */
 function select(context: ImageContext, name: string, saved: Map<Digest, Saved>): void {
-  const add = (image: ImageRecord): Set<string> => {
-    const entry = saved.get(image.id) ?? { image, names: new Set() };
-    saved.set(image.id, entry);
+  const add = (image: ImageRecord, target: Digest | undefined): Set<string> => {
+    const key = target ?? image.id;
+    const entry = saved.get(key) ?? { given: name, image, target, names: new Set() };
+    saved.set(key, entry);
     return entry.names;
   };
   if (!/^(?:sha256:)?[0-9a-f]{64}$/.test(name)) {
@@ -50,7 +45,7 @@ function select(context: ImageContext, name: string, saved: Map<Digest, Saved>):
       const all = context.store.names().filter((entry) => !isDigestName(entry.name) && entry.name.slice(0, entry.name.lastIndexOf(':')) === repository);
       for (const entry of all) {
         const image = context.store.get(entry.image);
-        if (image !== undefined) add(image).add(entry.name);
+        if (image !== undefined) add(image, entry.target).add(entry.name);
       }
       if (all.length > 0) return;
     }
@@ -61,46 +56,29 @@ function select(context: ImageContext, name: string, saved: Map<Digest, Saved>):
   } catch (error) {
     throw notFound(`No such image: ${name}`, { cause: error });
   }
-  const names = add(found.image);
+  const names = add(found.image, found.target);
   if (found.reference?.tag !== undefined && found.reference.digest === undefined) names.add(`${fullName(found.reference)}:${found.reference.tag}`);
 }
 
-function checkPlatform(image: ImageRecord, platforms: readonly string[]): void {
-  const { os, architecture } = image.config;
-  const matches = (text: string): boolean => {
-    const wanted = parsePlatform(text);
-    return wanted.os === os && wanted.architecture === architecture;
-  };
-  if (platforms.length > 0 && !platforms.some(matches)) {
-    throw notFound(`image ${image.id} is for ${os}/${architecture}, not for ${platforms.join(', ')}`);
-  }
-}
-
-async function* write(context: ImageContext, saved: readonly Saved[], signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  using _spared = context.layers.protect(saved.flatMap(({ image }) => [...image.chains]));
-  const blobs = new Map<Digest, Content>();
+async function* write(context: ImageContext, saved: readonly (Saved & ImageContent)[], signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const blobs = new Map<Digest, BlobContent>();
   const descriptors: Descriptor[] = [];
   const table: unknown[] = [];
-  for (const { image, names } of saved) {
-    const layers = image.chains.map((chain) => requireLayer(context, chain));
-    for (const layer of layers) blobs.set(layer.blob, { size: layer.blobSize, chunks: context.blobs.read(layer.blob) });
-    const config = requireDocument(context, image.id);
-    blobs.set(image.id, inMemory(config));
-    const manifest = manifestOf(context, image, config, layers);
-    blobs.set(digestOf(manifest.bytes), inMemory(manifest.bytes));
-    const descriptor = { mediaType: manifest.mediaType, digest: digestOf(manifest.bytes), size: manifest.bytes.length };
-    const sorted = [...names].sort();
-    if (sorted.length === 0) descriptors.push(descriptor);
+  for (const content of saved) {
+    for (const [digest, blob] of content.blobs) blobs.set(digest, blob);
+    const sorted = [...content.names].sort();
+    if (sorted.length === 0) descriptors.push(content.descriptor);
     for (const name of sorted) {
       const annotations = { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': name.slice(name.lastIndexOf(':') + 1) };
-      descriptors.push({ ...descriptor, annotations });
+      descriptors.push({ ...content.descriptor, annotations });
     }
     table.push({
-      Config: blobName(image.id),
+      Config: blobName(content.shown.config),
       RepoTags: sorted.length > 0 ? sorted.map(familiar) : null,
-      Layers: layers.map((layer) => blobName(layer.blob)),
+      Layers: content.shown.layers.map(blobName),
     });
   }
+  using _spared = context.leases.open([...saved.flatMap(({ chains }) => chains), ...blobs.keys()]);
   yield folder('blobs/');
   yield folder('blobs/sha256/');
   for (const digest of [...blobs.keys()].sort()) {
@@ -114,47 +92,18 @@ async function* write(context: ImageContext, saved: readonly Saved[], signal: Ab
   for (const { image } of saved) emitImage(context, 'save', image);
 }
 
-const blobName = (digest: Digest): string => `blobs/sha256/${digestHex(digest)}`;
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
-const inMemory = (bytes: Buffer): Content => ({ size: bytes.length, chunks: [bytes] });
+const inMemory = (bytes: Buffer): BlobContent => ({ size: bytes.length, read: () => [bytes] });
 const folder = (name: string): Buffer => tarHeader({ name, type: 'dir', mode: 0o755 });
 
-async function* file(name: string, content: Content, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* file(name: string, content: BlobContent, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   yield tarHeader({ name: fromText(name), type: 'file', mode: 0o644, size: content.size });
   let written = 0;
-  for await (const chunk of content.chunks) {
+  for await (const chunk of content.read()) {
     signal.throwIfAborted();
     written += chunk.length;
     yield chunk;
   }
   if (written !== content.size) throw new Error(`${name} has ${written} bytes, expected ${content.size}`);
   if (content.size % 512 !== 0) yield tarPadding(content.size);
-}
-
-/** The manifest the image came with, when it speaks of the blobs that are here; else a new one. */
-function manifestOf(context: ImageContext, image: ImageRecord, config: Buffer, layers: readonly Layer[]): { bytes: Buffer; mediaType: string } {
-  const own = image.manifest === undefined ? undefined : context.store.document(image.manifest);
-  if (own !== undefined && layers.every((layer) => own.bytes.includes(layer.blob))) return own;
-  const mediaType = mediaTypes.ociManifest;
-  return {
-    mediaType,
-    bytes: json({
-      schemaVersion: 2,
-      mediaType,
-      config: { mediaType: mediaTypes.ociConfig, digest: image.id, size: config.length },
-      layers: layers.map((layer) => ({ mediaType: layerTypes[layer.compression], digest: layer.blob, size: layer.blobSize })),
-    }),
-  };
-}
-
-function requireLayer(context: ImageContext, chain: Digest): Layer {
-  const layer = context.layers.get(chain);
-  if (layer === undefined) throw notFound(`layer ${chain} is missing from the store`);
-  return layer;
-}
-
-function requireDocument(context: ImageContext, digest: Digest): Buffer {
-  const document = context.store.document(digest);
-  if (document === undefined) throw notFound(`document ${digest} is missing from the store`);
-  return document.bytes;
 }

@@ -36,6 +36,8 @@ export interface NewMember {
 export interface TargetStore {
   /** Records or completes a target. Returns the image that suits this machine best; undefined when none is unpacked. */
   record(target: Document, members: readonly NewMember[]): Digest | undefined;
+  /** Chooses anew which of its images a target is shown by, after some went; `recent` before others that do not suit this machine. */
+  elect(target: Digest, recent?: Digest): Digest | undefined;
   members(target: Digest): Member[];
   /** Targets that a manifest belongs to and that something still stands for. */
   targetsOf(manifest: Digest): Digest[];
@@ -95,6 +97,16 @@ export function createTargetStore(db: Database, options: { platformOf: (image: D
       unpacked: row['id'] !== null,
     }));
 
+  const elect = (target: Digest, recent?: Digest): Digest | undefined => {
+    const images = members(target).flatMap(({ unpacked, config }) => (unpacked && config !== undefined ? [config] : []));
+    const head = bestPlatform(images, options.platformOf, hostPlatform()) ?? recent ?? images[0];
+    if (head === undefined) return undefined;
+    sql.demote.run(target, head);
+    sql.promote.run(target, head);
+    sql.repoint.run(head, target);
+    return head;
+  };
+
   return {
     record(target, given) {
       addDocument(target);
@@ -112,15 +124,10 @@ export function createTargetStore(db: Database, options: { platformOf: (image: D
           chains.forEach((chain, position) => sql.stack.run(config.digest, position, chain));
         }
       }
-      const images = members(target.digest).flatMap(({ unpacked, config }) => (unpacked && config !== undefined ? [config] : []));
       const recent = given.findLast(({ unpackedSize }) => unpackedSize !== undefined)?.config?.digest;
-      const head = bestPlatform(images, options.platformOf, hostPlatform()) ?? recent ?? images[0];
-      if (head === undefined) return undefined;
-      sql.demote.run(target.digest, head);
-      sql.promote.run(target.digest, head);
-      sql.repoint.run(head, target.digest);
-      return head;
+      return elect(target.digest, recent);
     },
+    elect,
     members,
     targetsOf: (manifest) => sql.targetsOf.all(manifest).map((row) => row['target'] as Digest),
     hasImage: (image) => sql.hasImage.get(image) !== undefined,

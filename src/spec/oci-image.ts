@@ -35,6 +35,10 @@ export interface Descriptor {
 export interface ImageManifest {
   schemaVersion: 2;
   mediaType?: string | undefined;
+  /** What it is when it is no image. */
+  artifactType?: string | undefined;
+  /** The manifest that it says something about. */
+  subject?: Descriptor | undefined;
   config: Descriptor;
   layers: Descriptor[];
   annotations?: Record<string, string> | undefined;

@@ -83,12 +83,13 @@ test('an OCI layout loads: index, platforms, compressed layers, names from annot
   );
   assert.deepEqual((await load(shop.images, tar)).map((line) => line.stream), ['Loaded image: oci:1\n']);
   const inspected = await shop.images.inspect('oci:1', {});
-  assert.equal(inspected.Descriptor?.digest, sha(manifest));
+  assert.equal(inspected.Descriptor?.digest, sha(index));
+  assert.equal((await shop.images.inspect('oci:1', { platform: 'linux/amd64' })).Descriptor?.digest, sha(manifest));
   assert.deepEqual(inspected.RootFS?.Layers, [sha(base), sha(upper)]);
   // Saved again, the compressed layers and the manifest are the same bytes.
   const saved = await save(shop.images, 'oci:1');
   const names = execFileSync('tar', ['tf', '-'], { input: saved, encoding: 'utf8' }).split('\n');
-  for (const bytes of [manifest, config, ...layers]) assert.ok(names.includes(`blobs/sha256/${sha(bytes).slice(7)}`));
+  for (const bytes of [index, manifest, config, ...layers]) assert.ok(names.includes(`blobs/sha256/${sha(bytes).slice(7)}`));
 });
 
 test('what save writes, load reads: same ids, same bytes, several images and all tags of a repository', needsRoot, async () => {

@@ -88,7 +88,8 @@ export function imageRoutes(images: ImageService): Route[] {
       handle: async (request) => {
         const name = request.param('name');
         if (name.trim() === '') throw invalid('image name cannot be blank');
-        return json(await images.remove(name, { force: request.query.flag('force'), noPrune: request.query.flag('noprune') }));
+        const platforms = request.before('1.50') ? [] : request.query.all('platforms').filter((text) => text !== '');
+        return json(await images.remove(name, { force: request.query.flag('force'), noPrune: request.query.flag('noprune'), platforms }));
       },
     },
   ];
