@@ -15,14 +15,14 @@ export const save: Command = defineCommand({
   short: 'Write images as a tar archive',
   flags: {
     output: flag.text('Write to this file instead of the standard output', { short: 'o', complete: 'file' }),
-    platform: flag.text('Write only this platform, for example linux/arm64'),
+    platform: flag.csv('Write only this platform, for example linux/arm64; may be given several times'),
   },
   args: { min: 1, max: undefined },
   complete: ['image'],
   async run({ cli, flags, args }) {
     const client = await cli.client();
-    const platform = platformJson(flags.platform);
-    await saveStream(cli, flags.output, 'save image', () => client.images.save(args, platform === undefined ? {} : { platforms: [platform] }));
+    const platforms = flags.platform.flatMap((item) => platformJson(item) ?? []);
+    await saveStream(cli, flags.output, 'save image', () => client.images.save(args, { platforms }));
   },
 });
 
@@ -41,16 +41,16 @@ export const load: Command = defineCommand({
   short: 'Read images from a tar archive',
   flags: {
     input: flag.text('Read this file instead of the standard input', { short: 'i', complete: 'file' }),
-    platform: flag.text('Read only this platform, for example linux/arm64'),
+    platform: flag.csv('Read only this platform, for example linux/arm64; may be given several times'),
     quiet: flag.bool('Say nothing of the progress', { short: 'q' }),
   },
   args: { min: 0, max: 0 },
   async run({ cli, flags }) {
     if (flags.input === '' && stdinIsTerminal()) throw new CliError('requested load from stdin, but stdin is empty');
     const tar = flags.input === '' ? (process.stdin as AsyncIterable<Uint8Array>) : fileStream(flags.input);
-    const platform = platformJson(flags.platform);
+    const platforms = flags.platform.flatMap((item) => platformJson(item) ?? []);
     const client = await cli.client();
-    const messages = await client.images.load(tar, { quiet: flags.quiet || !cli.out.terminal, ...(platform === undefined ? {} : { platforms: [platform] }) });
+    const messages = await client.images.load(tar, { quiet: flags.quiet || !cli.out.terminal, platforms });
     await showProgress(messages, cli.out);
   },
 });
