@@ -106,7 +106,7 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
   const plugins = openPlugins({ folders: pluginFolders(layout.run) });
   const network = createNetworks({ layout, db, log, emit, plugins, config: networkConfig(settings), containers: containerLookup({ store, layout }) });
   const volumes = new Volumes({
-    store: new VolumeStore(db), root: layout.volumes, mounts: kernelMounts, clock, emit, log,
+    store: new VolumeStore(db), root: layout.volumes, mounts: kernelMounts, plugins, clock, emit, log,
     measure: (path) => jail.run<'measure'>({ kind: 'measure', path }),
   });
   const runtimes = new Map<string, Runtime>();

@@ -7,21 +7,30 @@ import type { ContainerId } from '#spec/ids.ts';
 import type { ArchiveStat } from '#spec/streams.ts';
 import { fromText, toText, type ByteString } from '#spec/tar/header.ts';
 import type { FilesystemChange } from '#spec/wire/container.ts';
+import type { PlannedMount } from './oci/input.ts';
 
 /** What file operations need to know about a container. */
 export interface ArchivedContainer {
   id: ContainerId;
   /** The root file system itself refuses writes (`--read-only`). */
   readOnly: boolean;
-  mounts: readonly { type: 'bind' | 'volume' | 'tmpfs'; source: string; subpath: string; destination: string; rw: boolean }[];
   /** The container's own folder, with hosts, hostname and resolv.conf when it has them. */
   folder: string;
 }
 
-/** A container's root file system. `acquire` mounts it unless it is mounted and returns where. */
+/** A container's root and volumes, mounted until disposed. */
+export interface HeldRoot extends AsyncDisposable {
+  merged: string;
+  mounts: readonly Pick<PlannedMount, 'type' | 'source' | 'subpath' | 'destination' | 'rw'>[];
+}
+
+/** A container's root file system. */
 export interface ArchivedRoot {
+  /** Mounts it unless it is mounted and returns where. */
   acquire(): string;
   release(): void;
+  /** With the volumes. */
+  open(): Promise<HeldRoot>;
   upper: string;
   /** Topmost first. */
   lower: readonly string[];
@@ -56,7 +65,8 @@ export class Archives {
 
   /** `name` is what the client called the container, for the error text. */
   async stat(name: string, container: ArchivedContainer, root: ArchivedRoot, path: string): Promise<ArchiveStat> {
-    return this.#held(root, (merged) => this.#stat(name, container, merged, path)).then(({ stat }) => stat);
+    await using held = await root.open();
+    return (await this.#stat(name, container, held, path)).stat;
   }
 
   async get(
@@ -66,8 +76,11 @@ export class Archives {
     path: string,
     signal: AbortSignal,
   ): Promise<{ stat: ArchiveStat; tar: AsyncIterable<Uint8Array> }> {
-    const { stat, found } = await this.#held(root, (merged) => this.#stat(name, container, merged, path));
-    return { stat, tar: this.#pack(root, bindsOf(container), found.resolved, fromText(stat.name), signal) };
+    await using undo = new AsyncDisposableStack();
+    const held = undo.use(await root.open());
+    const { stat, found } = await this.#stat(name, container, held, path);
+    undo.move();
+    return { stat, tar: this.#pack(held, bindsOf(container, held), found.resolved, fromText(stat.name), signal) };
   }
 
   /** The folder must exist. Read-only roots and volumes refuse. */
@@ -79,32 +92,32 @@ export class Archives {
     tar: AsyncIterable<Uint8Array>,
     options: PutOptions,
   ): Promise<void> {
-    await this.#held(root, async (merged) => {
-      const where = { kind: 'container' as const, path: merged, binds: bindsOf(container) };
-      const found = await this.#jail.run<'stat'>({ kind: 'stat', root: where, path: absolute(path), follow: true });
-      if (found === undefined) throw missing(path, name);
-      if ((found.mode & constants.S_IFMT) !== constants.S_IFDIR) throw invalid('extraction point is not a directory');
-      requireWritable(container, toText(found.resolved));
-      await this.#jail.run<'unpack'>(
-        {
-          kind: 'unpack',
-          root: where,
-          folder: found.resolved,
-          source: { kind: 'stream' },
-          whiteouts: 'keep',
-          noOverwriteDirNonDir: options.noOverwriteDirNonDir,
-          owner: options.owner,
-          keep: undefined,
-          limits: { inflated: 2 ** 50, entries: 10_000_000 },
-        },
-        tar,
-      );
-    });
+    await using held = await root.open();
+    const where = { kind: 'container' as const, path: held.merged, binds: bindsOf(container, held) };
+    const found = await this.#jail.run<'stat'>({ kind: 'stat', root: where, path: absolute(path), follow: true });
+    if (found === undefined) throw missing(path, name);
+    if ((found.mode & constants.S_IFMT) !== constants.S_IFDIR) throw new EngineError('internal', 'extraction point is not a directory');
+    requireWritable(container, held, toText(found.resolved));
+    await this.#jail.run<'unpack'>(
+      {
+        kind: 'unpack',
+        root: where,
+        folder: found.resolved,
+        source: { kind: 'stream' },
+        whiteouts: 'keep',
+        noOverwriteDirNonDir: options.noOverwriteDirNonDir,
+        owner: options.owner,
+        keep: undefined,
+        limits: { inflated: 2 ** 50, entries: 10_000_000 },
+      },
+      tar,
+    );
   }
 
   /** The whole root as a tar, without volumes and binds. */
-  export(root: ArchivedRoot, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    return this.#pack(root, [], '/', '', signal);
+  async *export(root: ArchivedRoot, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const held = { merged: root.acquire(), mounts: [], [Symbol.asyncDispose]: async () => root.release() };
+    yield* this.#pack(held, [], '/', '', signal);
   }
 
   async changes(root: Pick<ArchivedRoot, 'upper' | 'lower' | 'point'>): Promise<FilesystemChange[]> {
@@ -132,23 +145,14 @@ export class Archives {
     });
   }
 
-  async #held<T>(root: ArchivedRoot, task: (merged: string) => Promise<T>): Promise<T> {
-    const merged = root.acquire();
-    try {
-      return await task(merged);
-    } finally {
-      root.release();
-    }
-  }
-
   async #stat(
     name: string,
     container: ArchivedContainer,
-    merged: string,
+    held: HeldRoot,
     path: string,
   ): Promise<{ stat: ArchiveStat; found: NonNullable<JobResults['stat']> }> {
     const asked = absolute(path);
-    const root = { kind: 'container' as const, path: merged, binds: bindsOf(container) };
+    const root = { kind: 'container' as const, path: held.merged, binds: bindsOf(container, held) };
     const found = await this.#jail.run<'stat'>({ kind: 'stat', root, path: asked, follow: false });
     if (found === undefined) throw missing(path, name);
     return {
@@ -163,34 +167,35 @@ export class Archives {
     };
   }
 
-  async *#pack(root: ArchivedRoot, binds: JailBind[], path: ByteString, name: ByteString, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const merged = root.acquire();
-    try {
-      const where = binds.length > 0 ? { kind: 'container' as const, path: merged, binds } : { kind: 'folder' as const, path: merged };
-      yield* this.#jail.pack({ kind: 'pack', root: where, path, name, whiteouts: 'keep', include: undefined, into: undefined }, signal);
-    } finally {
-      root.release();
-    }
+  /** Lets go of what is held when the stream ends, or is given up before it began. */
+  #pack(root: HeldRoot, binds: JailBind[], path: ByteString, name: ByteString, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { merged } = root;
+    const where = binds.length > 0 ? { kind: 'container' as const, path: merged, binds } : { kind: 'folder' as const, path: merged };
+    const tar = this.#jail.pack({ kind: 'pack', root: where, path, name, whiteouts: 'keep', include: undefined, into: undefined }, signal);
+    return (async function* () {
+      await using _held = root;
+      yield* tar;
+    })();
   }
 }
 
 const missing = (path: string, name: string): EngineError => notFound(`Could not find the file ${path} in container ${name}`);
 
 /** Binds and volumes, and the files that the engine binds over the image's own. */
-function bindsOf(container: ArchivedContainer): JailBind[] {
+function bindsOf(container: ArchivedContainer, { mounts }: HeldRoot): JailBind[] {
   const files = ['hosts', 'hostname', 'resolv.conf'].flatMap((file) => {
     const source = join(container.folder, file);
     return existsSync(source) ? [{ source, subpath: '', destination: `/etc/${file}`, readOnly: false }] : [];
   });
-  const mounts = container.mounts
-    .filter(({ type, source }) => type !== 'tmpfs' && existsSync(source))
+  const binds = mounts
+    .filter(({ type, source }) => (type === 'bind' || type === 'volume') && existsSync(source))
     .map(({ source, subpath, destination, rw }) => ({ source, subpath, destination, readOnly: !rw }));
-  return [...files, ...mounts];
+  return [...files, ...binds];
 }
 
 /** The mount that a path lies in decides; else the root. Docker's words. */
-function requireWritable(container: ArchivedContainer, path: string): void {
-  const mount = container.mounts
+function requireWritable(container: ArchivedContainer, { mounts }: HeldRoot, path: string): void {
+  const mount = mounts
     .filter(({ destination }) => path === destination || path.startsWith(`${destination.replace(/\/$/, '')}/`))
     .toSorted((a, b) => b.destination.length - a.destination.length)[0];
   if (mount !== undefined && !mount.rw) throw new EngineError('forbidden', 'mounted volume is marked read-only');

@@ -19,7 +19,8 @@ import type {
   IDResponse,
 } from '#spec/wire/container.ts';
 import type { ContainerStatsResponse } from '#spec/wire/stats.ts';
-import type { ArchivedContainer, ArchivedRoot, Archives } from './archive.ts';
+import { newId } from '#base/ids.ts';
+import type { ArchivedContainer, ArchivedRoot, Archives, HeldRoot } from './archive.ts';
 import { commitOf, type CommitImage, type CommitRequest } from './commit.ts';
 import { emitContainer, type ContainerContext } from './context.ts';
 import { parseContainerName } from './container-names.ts';
@@ -41,6 +42,7 @@ import { rootFiles } from './oci/root-files.ts';
 import { cgroupPath } from './start.ts';
 import { readStats, statsOf } from './stats.ts';
 import { topOf } from './top.ts';
+import { volumeFillers } from './volume-fill.ts';
 import type { WaitCondition } from './container-waits.ts';
 
 export interface ContainersOptions {
@@ -69,7 +71,7 @@ export class Containers {
 
   async create(request: CreateRequest): Promise<ContainerCreateResponse> {
     if (request.platform) await this.#context.images.prepare(request.body.Image ?? '', request.platform);
-    return createContainer(this.#context, request);
+    return await createContainer(this.#context, request);
   }
 
   async inspect(name: string, options: { size: boolean }): Promise<ContainerInspectResponse> {
@@ -286,7 +288,7 @@ export class Containers {
   async archivePut(name: string, path: string, tar: AsyncIterable<Uint8Array>, options: { noOverwriteDirNonDir: boolean; copyUidGid: boolean }): Promise<void> {
     const record = this.#find(name);
     const root = this.#root(record);
-    const owner = options.copyUidGid ? ownerOf(record, root) : undefined;
+    const owner = options.copyUidGid && record.config.User ? ownerOf(record, root) : undefined;
     await this.#options.archives.put(name, this.#archived(record), root, path, tar, { noOverwriteDirNonDir: options.noOverwriteDirNonDir, owner });
     emitContainer(this.#context, record, 'extract-to-dir');
   }
@@ -319,8 +321,8 @@ export class Containers {
     return this.#context.store.find(name);
   }
 
-  #archived({ id, hostConfig, mounts }: ContainerRecord): ArchivedContainer {
-    return { id, readOnly: hostConfig.ReadonlyRootfs ?? false, mounts, folder: this.#context.layout.container(id) };
+  #archived({ id, hostConfig }: ContainerRecord): ArchivedContainer {
+    return { id, readOnly: hostConfig.ReadonlyRootfs ?? false, folder: this.#context.layout.container(id) };
   }
 
   #root(record: ContainerRecord): ArchivedRoot {
@@ -328,10 +330,32 @@ export class Containers {
     return {
       acquire: () => rootfs.acquire(record),
       release: () => rootfs.release(record.id),
+      open: () => this.#open(record),
       upper: rootfs.upper(record.id),
       lower: rootfs.lower(record),
       point: rootfs.point(),
     };
+  }
+
+  async #open(record: ContainerRecord): Promise<HeldRoot> {
+    const { rootfs, volumes, jail } = this.#context;
+    const { id, mounts } = record;
+    const user = `copy-${newId()}` as const;
+    const merged = rootfs.acquire(record);
+    try {
+      const folders = await volumes.activate(id, { user, fillers: volumeFillers(mounts, merged, jail), mounts });
+      return {
+        merged,
+        mounts: mounts.map((mount) => (mount.type === 'volume' ? { ...mount, source: folders.get(mount.name) ?? mount.source } : mount)),
+        [Symbol.asyncDispose]: async () => {
+          await volumes.deactivate(id, user);
+          rootfs.release(id);
+        },
+      };
+    } catch (error) {
+      rootfs.release(id);
+      throw error;
+    }
   }
 }
 

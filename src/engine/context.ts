@@ -7,6 +7,7 @@ import type { Layout } from '#host/layout.ts';
 import type { Mounts } from '#host/mount.ts';
 import type { Monitor, Processes, Runtime } from '#host/runtime.ts';
 import type { EngineEvent } from '#spec/event.ts';
+import type { ContainerId } from '#spec/ids.ts';
 import type { Attachments } from './attachments.ts';
 import type { ContainerRecord } from './container-record.ts';
 import type { ContainerStore } from './container-store.ts';
@@ -56,6 +57,9 @@ export function emitContainer(
   const { id, name, config } = record;
   context.events.emit({ type: 'container', action, id, attributes: { ...config.Labels, ...attributes, image: config.Image ?? '', name } });
 }
+
+/** Who holds the image of a container's image mount. */
+export const imageMountOwner = (id: ContainerId, index: number): ContainerId => `${id}/${index}` as ContainerId;
 
 export const isContainerMode = (mode: string | undefined): mode is `container:${string}` => mode?.startsWith('container:') ?? false;
 

@@ -2,16 +2,20 @@ import { hostname } from 'node:os';
 import { codeOf, invalid, isErrno, messageOf } from '#base/errors.ts';
 import { rfc3339Nano } from '#base/clock.ts';
 import { newId } from '#base/ids.ts';
+import type { Digest } from '#spec/digest.ts';
 import type { Platform } from '#spec/oci-image.ts';
 import { asContainerId } from '#spec/ids.ts';
 import type { ContainerCreateRequest, ContainerCreateResponse, HostConfig } from '#spec/wire/container.ts';
 import type { EndpointSettings } from '#spec/wire/network.ts';
-import { emitContainer, isContainerMode, modeTarget, type ContainerContext } from './context.ts';
+import type { ContainerDefinition, ContainerRecord } from './container-record.ts';
+import { emitContainer, imageMountOwner, isContainerMode, modeTarget, type ContainerContext } from './context.ts';
 import { generateName, parseContainerName } from './container-names.ts';
 import { parseLink } from './links.ts';
 import { checkLogConfig } from './logs/log-config.ts';
-import { planMounts } from './mounts.ts';
+import { draftMounts, planMounts, type MountDraft } from './mounts.ts';
 import { decideContainer } from './oci/create.ts';
+import { removeContainer } from './remove.ts';
+import { hasContent, volumeFillers, wantsFill } from './volume-fill.ts';
 
 export interface CreateRequest {
   name: string | undefined;
@@ -21,12 +25,36 @@ export interface CreateRequest {
   shallowReadOnly?: boolean | undefined;
 }
 
+/** Everything decided, nothing made. */
+export interface ContainerDraft {
+  record: Omit<ContainerDefinition, 'name' | 'mounts'>;
+  /** Undefined: one is made up. */
+  name: string | undefined;
+  mounts: readonly MountDraft[];
+  warnings: string[];
+}
+
 /**
- * Makes a container: one transaction over its record, its hold on the image and its volumes; nothing else exists until it
- * starts. Throws `No such image: x` (not_found), which makes clients pull, and everything else in Docker's words.
+ * Makes a container: what its volumes' plugins have to do first, then one transaction over its record, its hold on the
+ * image and its volumes, then its fresh volumes are filled. Throws `No such image: x` (not_found), which makes clients
+ * pull, and everything else in Docker's words.
  */
-export function createContainer(context: ContainerContext, { name, platform, body, shallowReadOnly = false }: CreateRequest): ContainerCreateResponse {
-  const { store, images, volumes } = context;
+export async function createContainer(context: ContainerContext, request: CreateRequest): Promise<ContainerCreateResponse> {
+  const draft = draftContainer(context, request);
+  const mounts = await Promise.all(draft.mounts.map(async (mount) =>
+    'volume' in mount && mount.volume !== undefined && mount.volume.driver !== 'local' ? { ...mount, volume: await context.volumes.prepare(mount.volume) } : mount));
+  const record = insertContainer(context, { ...draft, mounts });
+  try {
+    await fillVolumes(context, record);
+  } catch (error) {
+    await context.changes.run(record.id, () => removeContainer(context, record, { volumes: true }));
+    throw error;
+  }
+  return { Id: record.id, Warnings: draft.warnings };
+}
+
+export function draftContainer(context: ContainerContext, { name, platform, body, shallowReadOnly = false }: CreateRequest): ContainerDraft {
+  const { store, images } = context;
   const { HostConfig: askedHostConfig, NetworkingConfig: networking, MacAddress: mac, ...asked } = body;
   const chosen = name === undefined || name === '' ? undefined : parseContainerName(name);
   if (!asked.Image) throw invalid('no image specified: a container is made from an image');
@@ -42,40 +70,58 @@ export function createContainer(context: ContainerContext, { name, platform, bod
     facts: context.facts,
     defaults: context.defaults,
   });
-  const { warnings } = decided;
   const hostConfig = withLinksById(context, decided.hostConfig);
   const inherited = asked.Hostname ? undefined : inheritedHostname(context, hostConfig);
   const config = inherited === undefined ? decided.config : { ...decided.config, Hostname: inherited };
   checkLogConfig({ type: hostConfig.LogConfig?.Type ?? '', options: hostConfig.LogConfig?.Config ?? {} });
-  const wanted = config.NetworkDisabled === true ? {} : networksOf(context, hostConfig, networking?.EndpointsConfig ?? {}, mac);
-  store.transaction(() => {
-    const mounts = planMounts(
-      { hostConfig, volumes: Object.keys(config.Volumes ?? {}), dataRoot: context.layout.root, shallowReadOnly },
-      {
-        volume: (request) => {
-          const volume = volumes.ensure(request, id);
-          return { name: volume.name, dataPath: volumes.dataPath(volume.name) };
-        },
-        shareVolume: (volume) => volumes.use(volume, id),
-        mountsOf: (other) => store.find(other).mounts,
+  const networks = config.NetworkDisabled === true ? {} : networksOf(context, hostConfig, networking?.EndpointsConfig ?? {}, mac);
+  const mounts = draftMounts(
+    { hostConfig, volumes: Object.keys(config.Volumes ?? {}), dataRoot: context.layout.root, shallowReadOnly },
+    (other) => store.find(other).mounts,
+  );
+  const created = rfc3339Nano(context.clock.nowNanos());
+  return {
+    record: { version: 1, id, created, image: image.id, platform: image.platform, config, hostConfig, networks },
+    name: chosen,
+    mounts,
+    warnings: [...decided.warnings, ...foreignPlatform(context, image.platform, platform)],
+  };
+}
+
+/** One transaction; nothing else exists until the container starts. */
+export function insertContainer(context: ContainerContext, { record: draft, name, mounts: drafts }: ContainerDraft): ContainerRecord {
+  const { store, images, volumes } = context;
+  const { id } = draft;
+  return store.transaction(() => {
+    const mounts = planMounts(drafts, {
+      volume: (request) => {
+        const volume = volumes.ensure(request, id);
+        return { name: volume.name, driver: volume.driver, dataPath: volumes.dataPath(volume) };
       },
-    );
-    const record = store.insert({
-      version: 1,
-      id,
-      name: chosen ?? generateName((candidate) => store.nameInUse(candidate) !== undefined),
-      created: rfc3339Nano(context.clock.nowNanos()),
-      image: image.id,
-      platform: image.platform,
-      config,
-      hostConfig,
-      mounts,
-      networks: wanted,
+      shareVolume: (volume) => volumes.use(volume, id),
+      image: (reference) => images.lookup(reference).id,
     });
-    images.hold(image.id, id);
+    const record = store.insert({ ...draft, name: name ?? generateName((candidate) => store.nameInUse(candidate) !== undefined), mounts });
+    images.hold(draft.image, id);
+    for (const [index, mount] of mounts.entries()) if (mount.type === 'image') images.hold(mount.source as Digest, imageMountOwner(id, index));
     emitContainer(context, record, 'create');
+    return record;
   });
-  return { Id: id, Warnings: [...warnings, ...foreignPlatform(context, image.platform, platform)] };
+}
+
+/** As Docker does at creation already: what mounts such a volume elsewhere finds the content, whichever starts first. */
+async function fillVolumes({ rootfs, volumes, jail }: ContainerContext, record: ContainerRecord): Promise<void> {
+  const wanting = record.mounts.filter(wantsFill);
+  if (wanting.length === 0) return;
+  const root = rootfs.acquire(record);
+  try {
+    const fillers = volumeFillers(wanting.filter((mount) => hasContent(root, mount)), root, jail);
+    if (fillers.size === 0) return;
+    await volumes.activate(record.id, { user: 'fill', fillers });
+    await volumes.deactivate(record.id, 'fill');
+  } finally {
+    rootfs.release(record.id);
+  }
 }
 
 /** An image of another architecture is run all the same: the machine may have an emulator. */

@@ -19,7 +19,7 @@ import { Attachments } from './attachments.ts';
 import { ContainerStore, containerMigrations } from './container-store.ts';
 import { ContainerWaits } from './container-waits.ts';
 import type { ContainerContext } from './context.ts';
-import { createContainer } from './create.ts';
+import { draftContainer, insertContainer } from './create.ts';
 import { eventMigrations, Events, type StampedEvent } from './events.ts';
 import { ExecStore, execMigrations } from './exec-store.ts';
 import { Execs } from './execs.ts';
@@ -86,7 +86,7 @@ export class FakeEngine implements Disposable {
   }
 
   create(body: Partial<ContainerCreateRequest> = {}, name?: string): ContainerId {
-    return createContainer(this.context, { name, platform: undefined, body: { Image: 'busybox', Cmd: ['sleep', '9'], ...body } }).Id as ContainerId;
+    return insertContainer(this.context, draftContainer(this.context, { name, platform: undefined, body: { Image: 'busybox', Cmd: ['sleep', '9'], ...body } })).id;
   }
 
   status(id: ContainerId): string | undefined {

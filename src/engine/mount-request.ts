@@ -5,7 +5,7 @@ import type { VolumeRequest } from './volumes.ts';
 
 /** A mount as asked for, before volumes have names and paths. */
 export type MountRequest = Omit<PlannedMount, 'name' | 'driver' | 'source'> & {
-  /** Host path of a bind; empty otherwise. */
+  /** Host path of a bind, or the name of an image; empty otherwise. */
   source: string;
   /** For type volume. */
   volume: VolumeRequest | undefined;
@@ -104,7 +104,7 @@ function fromBind(
     ...common,
     type: 'volume',
     source: '',
-    volume: { name: source, driver: parsed.volumeDriver || 'local', driverOpts: {}, labels: {} },
+    volume: { name: source, driver: parsed.volumeDriver || 'local', driverOpts: null, labels: null },
     mode: modeText || (source === undefined ? '' : 'z'),
     propagation: '',
     copyUp: !mode.noCopy,
@@ -142,7 +142,7 @@ export function parseTmpfsOptions(text: string): string[] {
   for (const word of words) {
     const cut = word.indexOf('=');
     const known = cut < 0 ? tmpfsFlags.has(word) : (tmpfsValues[word.slice(0, cut)]?.test(word.slice(cut + 1)) ?? false);
-    if (!known) throw invalid(`invalid tmpfs option "${word}"`);
+    if (!known) throw invalid(`invalid tmpfs option "${cut < 0 || word.slice(0, cut) in tmpfsValues ? word : word.slice(0, cut)}"`);
   }
   return words;
 }

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { posix } from 'node:path';
-import { invalid, isErrno, messageOf, notImplemented } from '#base/errors.ts';
+import { invalid, isErrno, messageOf } from '#base/errors.ts';
 import type { Mount } from '#spec/wire/container.ts';
 import { cleanDestination, cleanPath, isPropagation, parseTmpfsOptions, type MountRequest } from './mount-request.ts';
 
@@ -9,7 +9,6 @@ const optionFields = { bind: 'BindOptions', volume: 'VolumeOptions', tmpfs: 'Tmp
 /** An entry of `Mounts` (`--mount`), checked as Docker does. A bind's source must exist unless it may be made. */
 export function parseMount(mount: Mount): MountRequest {
   const type = mount.Type ?? '';
-  if (type === 'image' || type === 'npipe' || type === 'cluster') throw notImplemented(`mounts of type "${type}" are not supported`);
   for (const [owner, field] of Object.entries(optionFields)) {
     if (owner !== type && isGiven(mount[field])) throw invalid(`${field} must not be specified on mount type "${type}"`);
   }
@@ -23,7 +22,7 @@ export function parseMount(mount: Mount): MountRequest {
 const isGiven = (value: object | undefined | null): boolean => value !== undefined && value !== null;
 
 function parseChecked(mount: Mount): MountRequest {
-  if (mount.Type !== 'bind' && mount.Type !== 'volume' && mount.Type !== 'tmpfs') throw invalid('mount type unknown');
+  if (mount.Type !== 'bind' && mount.Type !== 'volume' && mount.Type !== 'tmpfs' && mount.Type !== 'image') throw invalid('mount type unknown');
   if (!mount.Target) throw invalid('field Target must not be empty');
   const common = {
     destination: cleanDestination(mount.Target),
@@ -42,6 +41,7 @@ function parseChecked(mount: Mount): MountRequest {
   } as const;
   if (mount.Type === 'bind') return { ...common, ...bindFields(mount), tmpfsOptions: [] };
   if (mount.Type === 'volume') return { ...common, ...volumeFields(mount), tmpfsOptions: [] };
+  if (mount.Type === 'image') return { ...common, ...imageFields(mount), tmpfsOptions: [] };
   if (mount.Source) throw invalid('field Source must not be specified');
   return { ...common, type: 'tmpfs', tmpfsOptions: tmpfsFields(mount) };
 }
@@ -80,11 +80,8 @@ function requireSource(source: string): void {
 function volumeFields(mount: Mount): Pick<MountRequest, 'type' | 'volume' | 'subpath' | 'copyUp' | 'mode'> {
   const options = mount.VolumeOptions ?? {};
   const subpath = options.Subpath ?? '';
-  if (subpath !== '') {
-    if (!mount.Source) throw invalid('must not set Subpath when using anonymous volumes');
-    const clean = posix.normalize(subpath);
-    if (clean.startsWith('/') || clean === '..' || clean.startsWith('../')) throw invalid('subpath must be a relative path within the volume');
-  }
+  if (subpath !== '' && !mount.Source) throw invalid('must not set Subpath when using anonymous volumes');
+  requireRelative(subpath);
   return {
     type: 'volume',
     subpath,
@@ -93,10 +90,23 @@ function volumeFields(mount: Mount): Pick<MountRequest, 'type' | 'volume' | 'sub
     volume: {
       name: mount.Source || undefined,
       driver: options.DriverConfig?.Name || 'local',
-      driverOpts: options.DriverConfig?.Options ?? {},
-      labels: options.Labels ?? {},
+      driverOpts: options.DriverConfig?.Options ?? null,
+      labels: options.Labels ?? null,
     },
   };
+}
+
+/** Image mounts are read-only whatever was asked for, as Docker's are. */
+function imageFields(mount: Mount): Pick<MountRequest, 'type' | 'source' | 'subpath' | 'rw'> {
+  if (!mount.Source) throw invalid('field Source must not be empty');
+  const subpath = mount.ImageOptions?.Subpath ?? '';
+  requireRelative(subpath);
+  return { type: 'image', source: mount.Source, subpath, rw: false };
+}
+
+function requireRelative(subpath: string): void {
+  const clean = posix.normalize(subpath);
+  if (clean.startsWith('/') || clean === '..' || clean.startsWith('../')) throw invalid('subpath must be a relative path within the volume');
 }
 
 function tmpfsFields(mount: Mount): string[] {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { EngineError, notFound } from '#base/errors.ts';
 import type { Mount } from '#spec/wire/container.ts';
-import { inspectMounts, planMounts, type MountWishes } from './mounts.ts';
+import { draftMounts, inspectMounts, planMounts, type MountWishes } from './mounts.ts';
 import type { PlannedMount } from './oci/input.ts';
 import { checkVolumeName } from './volume-names.ts';
 import type { VolumeRequest } from './volumes.ts';
@@ -10,23 +10,21 @@ import type { VolumeRequest } from './volumes.ts';
 function plan(hostConfig: MountWishes['hostConfig'], volumes: string[] = [], others: Record<string, PlannedMount[]> = {}, shallowReadOnly = false) {
   const made: VolumeRequest[] = [];
   const shared: string[] = [];
-  const mounts = planMounts(
-    { hostConfig, volumes, dataRoot: '/var/lib/gantry', shallowReadOnly },
-    {
-      volume(request) {
-        if (request.name !== undefined) checkVolumeName(request.name);
-        made.push(request);
-        const name = request.name ?? `anonymous${made.length}`;
-        return { name, dataPath: `/volumes/${name}/_data` };
-      },
-      shareVolume: (name) => void shared.push(name),
-      mountsOf(name) {
-        const found = others[name];
-        if (found === undefined) throw notFound(`No such container: ${name}`);
-        return found;
-      },
+  const drafts = draftMounts({ hostConfig, volumes, dataRoot: '/var/lib/gantry', shallowReadOnly }, (name) => {
+    const found = others[name];
+    if (found === undefined) throw notFound(`No such container: ${name}`);
+    return found;
+  });
+  const mounts = planMounts(drafts, {
+    volume(request) {
+      if (request.name !== undefined) checkVolumeName(request.name);
+      made.push(request);
+      const name = request.name ?? `anonymous${made.length}`;
+      return { name, driver: request.driver, dataPath: `/volumes/${name}/_data` };
     },
-  );
+    shareVolume: (name) => void shared.push(name),
+    image: (reference) => `sha256:${reference}`,
+  });
   return { mounts, made, shared };
 }
 
@@ -118,7 +116,12 @@ describe('mounts', () => {
     [{ Type: 'tmpfs', Source: 'v', Target: '/y' }, 'invalid mount config for type "tmpfs": field Source must not be specified'],
   ];
   for (const [wish, message] of refusals) test(message, () => assert.throws(() => mount(wish), { code: 'invalid_argument', message }));
-  test('images cannot be mounted yet', () => assert.throws(() => mount({ Type: 'image', Source: 'x', Target: '/y' }), { code: 'not_implemented' }));
+  test('an image is mounted read-only, by its id', () => {
+    const { type, name, source, rw, subpath } = mount({ Type: 'image', Source: 'x', Target: '/y', ImageOptions: { Subpath: 'etc' } });
+    assert.deepEqual({ type, name, source, rw, subpath }, { type: 'image', name: 'x', source: 'sha256:x', rw: false, subpath: 'etc' });
+    assert.throws(() => mount({ Type: 'image', Target: '/y' }), { message: 'invalid mount config for type "image": field Source must not be empty' });
+    assert.throws(() => mount({ Type: 'cluster', Target: '/y' }), { message: 'invalid mount config for type "cluster": mount type unknown' });
+  });
 });
 
 describe('all together', () => {
@@ -129,10 +132,8 @@ describe('all together', () => {
     assert.throws(() => plan({ Binds: ['/x:/y'], Mounts: [{ Type: 'bind', Source: '/', Target: '/y' }] }), duplicate);
   });
   test('nothing is made when anything is refused', () => {
-    const made: string[] = [];
-    const ports = { volume: () => (made.push('x'), { name: 'x', dataPath: '/x' }), shareVolume: () => {}, mountsOf: () => [] };
-    assert.throws(() => planMounts({ hostConfig: { Binds: ['data:/y', 'bad'] , Mounts: [{ Type: 'bogus', Target: '/z' }] }, volumes: [], dataRoot: '/data', shallowReadOnly: false }, ports), EngineError);
-    assert.deepEqual(made, []);
+    const hostConfig = { Binds: ['data:/y', 'bad'], Mounts: [{ Type: 'bogus', Target: '/z' }] };
+    assert.throws(() => draftMounts({ hostConfig, volumes: [], dataRoot: '/data', shallowReadOnly: false }, () => []), EngineError);
   });
   test('an image’s volume yields to any wish', () => {
     const { mounts, made } = plan({ Binds: ['/x:/a'], Tmpfs: { '/b': '' } }, ['/a', '/b/', '/c', 'rel/../d']);
@@ -154,6 +155,7 @@ describe('all together', () => {
   });
   test('tmpfs options', () => {
     assert.deepEqual(plan({ Tmpfs: { '/t': 'rw,noexec,size=10m,mode=1770,uid=3' } }).mounts[0]?.tmpfsOptions, ['rw', 'noexec', 'size=10m', 'mode=1770', 'uid=3']);
+    assert.throws(() => plan({ Tmpfs: { '/t': 'foo=2' } }), { message: 'invalid tmpfs option "foo"' });
     for (const bad of ['bogus', 'size=x', 'mode=9', 'size']) assert.throws(() => plan({ Tmpfs: { '/t': bad } }), { message: `invalid tmpfs option "${bad}"` });
   });
   test('what inspect shows', () => {

@@ -1,18 +1,24 @@
 import { codeOf, invalid, messageOf } from '#base/errors.ts';
 import type { HostConfig, MountPoint } from '#spec/wire/container.ts';
-import { cleanDestination, cleanPath, parseBind, parseMode, parseTmpfsOptions, type MountRequest } from './mount-request.ts';
+import { cleanDestination, parseBind, parseMode, parseTmpfsOptions, type MountRequest } from './mount-request.ts';
 import { parseMount } from './mount-spec.ts';
 import type { PlannedMount } from './oci/input.ts';
 import type { VolumeRequest } from './volumes.ts';
 
 export interface MountPlanPorts {
   /** Finds or makes the volume and notes that this container uses it. */
-  volume(request: VolumeRequest): { name: string; dataPath: string };
+  volume(request: VolumeRequest): { name: string; driver: string; dataPath: string };
   /** Notes the use of a volume that another container has. */
   shareVolume(name: string): void;
-  /** Another container's plan, by name or id; throws `No such container: x`. */
-  mountsOf(container: string): readonly PlannedMount[];
+  /** Finds the image and keeps it for this container; returns its id. */
+  image(reference: string): string;
 }
+
+/** Another container's plan, by name or id; throws `No such container: x`. */
+export type MountsOf = (container: string) => readonly PlannedMount[];
+
+/** Decided, but for what has no name or place yet. */
+export type MountDraft = PlannedMount | MountRequest;
 
 export interface MountWishes {
   hostConfig: Pick<HostConfig, 'Binds' | 'Mounts' | 'Tmpfs' | 'VolumesFrom' | 'VolumeDriver'>;
@@ -29,15 +35,20 @@ export interface MountWishes {
  * other: `Duplicate mount point`), then other containers' (the last named first), then anonymous volumes. Everything is
  * checked before the first volume is made.
  */
-export function planMounts(wishes: MountWishes, ports: MountPlanPorts): PlannedMount[] {
+export function draftMounts(wishes: MountWishes, mountsOf: MountsOf): MountDraft[] {
   const own = ownMounts(wishes.hostConfig).map((request) => settleBind(request, wishes));
-  const planned = new Map<string, PlannedMount | MountRequest>();
-  for (const mount of inherited(wishes.hostConfig.VolumesFrom ?? [], ports)) planned.set(mount.destination, mount);
+  const planned = new Map<string, MountDraft>();
+  for (const mount of inherited(wishes.hostConfig.VolumesFrom ?? [], mountsOf)) planned.set(mount.destination, mount);
   for (const request of own) planned.set(request.destination, request);
   for (const request of anonymousVolumes(wishes)) {
     if (!planned.has(request.destination)) planned.set(request.destination, request);
   }
-  return [...planned.values()].map((mount) => realise(mount, ports)).sort(byDepth);
+  return [...planned.values()];
+}
+
+/** Makes what a draft asks for; parents come before what is mounted in them. */
+export function planMounts(drafts: readonly MountDraft[], ports: MountPlanPorts): PlannedMount[] {
+  return drafts.map((draft) => realise(draft, ports)).sort(byDepth);
 }
 
 function ownMounts(hostConfig: MountWishes['hostConfig']): MountRequest[] {
@@ -82,7 +93,7 @@ function anonymousVolumes({ volumes, hostConfig }: MountWishes): MountRequest[] 
     type: 'volume',
     destination: cleanDestination(path.startsWith('/') ? path : `/${path}`),
     copyUp: true,
-    volume: { name: undefined, driver: hostConfig.VolumeDriver || 'local', driverOpts: {}, labels: {} },
+    volume: { name: undefined, driver: hostConfig.VolumeDriver || 'local', driverOpts: null, labels: null },
     origin: 'image',
   }));
 }
@@ -93,36 +104,41 @@ const emptyRequest = {
 } as const;
 
 /** `name[:ro|rw|z]`: the other's mounts, never writable where the other's are not. */
-function inherited(entries: readonly string[], ports: MountPlanPorts): PlannedMount[] {
+function inherited(entries: readonly string[], mountsOf: MountsOf): PlannedMount[] {
   return entries.flatMap((entry) => {
     if (entry === '') throw invalid('volumes-from specification cannot be an empty string');
     const cut = entry.indexOf(':');
     const mode = cut < 0 ? '' : entry.slice(cut + 1);
     const { rw, propagation, noCopy } = parseMode(mode);
     if (propagation !== '' || noCopy) throw invalid(`invalid mode: ${mode}`);
-    const others = mountsOf(cut < 0 ? entry : entry.slice(0, cut), ports).filter((mount) => mount.origin !== 'tmpfs');
+    const others = othersMounts(cut < 0 ? entry : entry.slice(0, cut), mountsOf).filter((mount) => mount.origin !== 'tmpfs');
     return others.map((mount) => ({ ...mount, mode, rw: mount.rw && rw, copyUp: false, origin: 'volumes-from' as const }));
   });
 }
 
 /** Clients take a 404 from create for a missing image: a missing container is an invalid argument. */
-function mountsOf(container: string, ports: MountPlanPorts): readonly PlannedMount[] {
+function othersMounts(container: string, mountsOf: MountsOf): readonly PlannedMount[] {
   try {
-    return ports.mountsOf(container);
+    return mountsOf(container);
   } catch (error) {
     throw codeOf(error) === 'not_found' ? invalid(messageOf(error), { cause: error }) : error;
   }
 }
 
-function realise(mount: PlannedMount | MountRequest, ports: MountPlanPorts): PlannedMount {
+function realise(mount: MountDraft, ports: MountPlanPorts): PlannedMount {
+  if (mount.type === 'image') {
+    const { volume: _, ...rest } = { volume: undefined, ...mount };
+    const name = 'name' in mount ? mount.name : mount.source;
+    return { ...rest, name, driver: '', source: ports.image(mount.source) };
+  }
   if (!('volume' in mount)) {
     if (mount.type === 'volume') ports.shareVolume(mount.name);
     return mount;
   }
   const { volume, ...rest } = mount;
   if (volume === undefined) return { ...rest, name: '', driver: '', tmpfsOptions: [...rest.tmpfsOptions] };
-  const { name, dataPath } = ports.volume(volume);
-  return { ...rest, name, driver: volume.driver, source: dataPath, tmpfsOptions: [] };
+  const { name, driver, dataPath } = ports.volume(volume);
+  return { ...rest, name, driver, source: dataPath, tmpfsOptions: [] };
 }
 
 const depth = (path: string): number => path.split('/').length;
@@ -134,8 +150,8 @@ export function inspectMounts(mounts: readonly PlannedMount[]): MountPoint[] {
     .filter((mount) => mount.origin !== 'tmpfs')
     .map((mount) => ({
       Type: mount.type,
-      ...(mount.type === 'volume' ? { Name: mount.name } : {}),
-      Source: mount.subpath === '' ? mount.source : cleanPath(`${mount.source}/${mount.subpath}`),
+      ...(mount.type === 'volume' || mount.type === 'image' ? { Name: mount.name } : {}),
+      Source: mount.source,
       Destination: mount.destination,
       ...(mount.type === 'volume' ? { Driver: mount.driver } : {}),
       Mode: mount.mode,

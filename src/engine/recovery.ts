@@ -170,7 +170,7 @@ async function rollBack(context: ContainerContext, record: ContainerRecord): Pro
     monitor.forgetExit(layout.exits, id);
     await networks.down(id);
     rootfs.release(id);
-    await volumes.deactivate(id);
+    await volumes.deactivate(id, 'run');
     removeBundle(mounts, layout.bundle(id));
   } catch (error) {
     log.error('a half-made start could not be undone', { container: id, error });

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { EngineError, isErrno, messageOf } from '#base/errors.ts';
 import { discardBundle } from './bundle.ts';
 import type { ContainerRecord } from './container-record.ts';
-import { emitContainer, type ContainerContext } from './context.ts';
+import { emitContainer, imageMountOwner, type ContainerContext } from './context.ts';
+import type { ContainerId } from '#spec/ids.ts';
 
 /** Where removed folders wait for their deletion; what a crash leaves here is deleted at the next start. */
 export const graveFolder = (context: Pick<ContainerContext, 'layout'>): string => join(context.layout.tmp, 'removed-containers');
@@ -30,12 +31,17 @@ export async function removeContainer(context: ContainerContext, record: Contain
   }
   store.transaction(() => {
     store.remove(id);
-    images.release(id);
+    for (const owner of imageOwners(removing)) images.release(owner);
     emitContainer(context, removing, 'destroy');
   });
   attachments.release(id);
   waits.exited(id, { StatusCode: record.exitCode });
   waits.removed(id, { StatusCode: record.exitCode });
+}
+
+/** Under which its images are held: its own, and one for each image mount. */
+function imageOwners({ id, mounts }: ContainerRecord): ContainerId[] {
+  return [id, ...mounts.flatMap((mount, index) => (mount.type === 'image' ? [imageMountOwner(id, index)] : []))];
 }
 
 /** Moves a container's folder out of sight at once and deletes it behind the scenes. */

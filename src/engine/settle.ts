@@ -66,7 +66,7 @@ export async function cleanUp(context: ContainerContext, record: ContainerRecord
     attempt('removing the cgroup', () => context.runtime(record.hostConfig.Runtime ?? undefined).delete(id)).then(async () => {
       // A process that left the container's pid namespace would still hold the root.
       rootfs.release(id);
-      if (record.mounts.some(({ type }) => type === 'volume')) await attempt('unmounting volumes', () => volumes.deactivate(id));
+      if (record.mounts.some(({ type }) => type === 'volume')) await attempt('unmounting volumes', () => volumes.deactivate(id, 'run'));
     }),
   ]);
   discardBundle(context, record);

@@ -89,8 +89,9 @@ async function make(context: ContainerContext, record: ContainerRecord, undo: As
   const shm = shmPlan(context, record);
   if (shm?.make) makeShm(context, record, shm.source, undo);
   if (record.mounts.some(({ type }) => type === 'volume')) {
-    await context.volumes.activate(id, volumeFillers(record.mounts, root, context.jail), record.mounts);
-    undo.defer(() => context.volumes.deactivate(id));
+    const folders = await context.volumes.activate(id, { user: 'run', fillers: volumeFillers(record.mounts, root, context.jail), mounts: record.mounts });
+    undo.defer(() => context.volumes.deactivate(id, 'run'));
+    record = inFolders(context, record, folders);
   }
   const files = fileFolder(context, network, folder);
   using prepared = prepareSpec({
@@ -102,6 +103,7 @@ async function make(context: ContainerContext, record: ContainerRecord, undo: As
     defaults: context.defaults,
     rootfs: root,
     mounts: record.mounts,
+    imageLayers: imageLayers(context, record),
     files: { hosts: join(files, 'hosts'), hostname: join(files, 'hostname'), resolvConf: join(files, 'resolv.conf') },
     namespaces: network.kind === 'sandbox' ? { ...namespaces, network: { kind: 'join', path: '' } } : namespaces,
     cgroupsPath: cgroupPath(context, record),
@@ -149,6 +151,16 @@ function bringUp(context: ContainerContext, record: ContainerRecord, network: Ne
     await context.networks.down(record.id);
   });
   return up;
+}
+
+/** The record with where its volumes are: a plugin says so only when it mounts. */
+function inFolders({ store }: ContainerContext, record: ContainerRecord, folders: ReadonlyMap<string, string>): ContainerRecord {
+  const mounts = record.mounts.map((mount) => (mount.type === 'volume' ? { ...mount, source: folders.get(mount.name) ?? mount.source } : mount));
+  return mounts.some(({ source }, index) => source !== record.mounts[index]?.source) ? store.redefine(record.id, { mounts }) : record;
+}
+
+function imageLayers({ images }: ContainerContext, { mounts }: ContainerRecord): ReadonlyMap<string, readonly string[]> {
+  return new Map(mounts.flatMap(({ type, source }) => (type === 'image' ? [[source, images.lookup(source).layers] as const] : [])));
 }
 
 function makeShm(context: ContainerContext, record: ContainerRecord, source: string, undo: AsyncDisposableStack): void {

@@ -1,15 +1,24 @@
-import { chmodSync, chownSync, constants, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, constants, fstatSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { invalid, isErrno } from '#base/errors.ts';
 import type { Jail } from '#host/jail.ts';
 import { close, lgetxattr, llistxattr, lsetxattr, open, openat2, O, RESOLVE } from '#host/kernel.ts';
 import { fromText } from '#spec/tar/header.ts';
 import type { PlannedMount } from './oci/input.ts';
-import type { VolumeFiller } from './volumes.ts';
+import type { VolumeFiller } from './volume-mounts.ts';
 
 /** For each volume that wants it, what copies the image's content at its destination into it. */
 export function volumeFillers(mounts: readonly PlannedMount[], rootfs: string, jail: Jail): Map<string, VolumeFiller> {
-  const wanting = mounts.filter((mount) => mount.type === 'volume' && mount.copyUp && mount.subpath === '');
-  return new Map(wanting.map((mount) => [mount.name, (staging: string) => copyUp(rootfs, mount.destination, staging, jail)]));
+  return new Map(mounts.filter(wantsFill).map((mount) => [mount.name, (staging: string) => copyUp(rootfs, mount.destination, staging, jail)]));
+}
+
+export const wantsFill = (mount: PlannedMount): boolean => mount.type === 'volume' && mount.copyUp && mount.subpath === '';
+
+/** Whether the root has a folder for the volume to be filled from. Throws invalid_argument for a file in its place. */
+export function hasContent(rootfs: string, { destination }: PlannedMount): boolean {
+  const found = openInRoot(rootfs, destination);
+  if (found === undefined) return false;
+  close(found.fd);
+  return true;
 }
 
 /**
@@ -23,7 +32,6 @@ async function copyUp(rootfs: string, destination: string, staging: string, jail
   try {
     const handle = `/proc/self/fd/${found.fd}`;
     const stat = statSync(handle);
-    if (!stat.isDirectory()) throw invalid(`cannot mount volume over existing file, file exists ${destination}`);
     if (readdirSync(handle).length > 0) {
       const tar = jail.pack({
         kind: 'pack',
@@ -67,6 +75,10 @@ function openInRoot(rootfs: string, path: string): { fd: number; path: string } 
   const root = open(rootfs, O.PATH | constants.O_DIRECTORY);
   try {
     const fd = openat2(root, path, { flags: constants.O_RDONLY | constants.O_NONBLOCK, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS });
+    if (!fstatSync(fd).isDirectory()) {
+      close(fd);
+      throw invalid(`cannot mount volume over existing file, file exists ${rootfs}${path}`);
+    }
     return { fd, path: readlinkSync(`/proc/self/fd/${fd}`).slice(readlinkSync(`/proc/self/fd/${root}`).length) || '/' };
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;

@@ -26,8 +26,12 @@ export function parseDangling(value: string): boolean {
   throw invalid(`invalid filter 'dangling=[${value}]'`);
 }
 
-export function parsePruneAll(value: string): boolean {
+/** The filter `all` of a prune; false when it is not given. */
+export function parsePruneAll(values: readonly string[] | undefined): boolean {
+  if (values === undefined || values.length === 0) return false;
+  const [value = ''] = values;
+  if (values.length > 1) throw invalid(`invalid filter 'all=[${values.join(' ')}]'`);
   if (['true', '1', 't', 'T', 'TRUE', 'True'].includes(value)) return true;
   if (['false', '0', 'f', 'F', 'FALSE', 'False'].includes(value)) return false;
-  throw invalid(`invalid filter 'all=[${value}]'`);
+  throw invalid(`invalid filter 'all': strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`);
 }

@@ -1,10 +1,6 @@
 /** What is done to the folders of volumes; the records are `volumes.ts`'s. */
 import { chmodSync, chownSync, existsSync, lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { EngineError, isErrno, messageOf } from '#base/errors.ts';
-import { mount } from '#host/kernel.ts';
-import type { Mounts } from '#host/mount.ts';
-import { localMount } from './volume-options.ts';
 
 /** Name of the folder in which a fill grows. */
 export const STAGING = '.filling';
@@ -25,16 +21,4 @@ export function placeStaged(staging: string, path: string): void {
     if (lstatSync(target, { throwIfNoEntry: false }) === undefined) renameSync(join(staging, entry), target);
   }
   rmSync(staging, { recursive: true, force: true });
-}
-
-/** Mounts what a volume's options name on its folder, unless it is. Throws invalid_argument in Docker's words. */
-export async function mountVolume(options: Readonly<Record<string, string>>, path: string, mounts: Mounts): Promise<void> {
-  if (mounts.list(path).some(({ target }) => target === path)) return;
-  const { source, type, flags, data } = await localMount(options);
-  try {
-    mount(source, path, type, flags, data);
-  } catch (error) {
-    const why = isErrno(error, 'ENOENT') ? 'no such file or directory' : messageOf(error);
-    throw new EngineError('invalid_argument', `failed to mount local volume: mount ${source}:${path}, data: ${data}: ${why}`, { cause: error });
-  }
 }

@@ -3,7 +3,8 @@ import type { ContainerId } from '#spec/ids.ts';
 
 /**
  * volume       one row a volume; `state`: ready, staged (a fill is whole but not yet moved in), removing
- * volume_use   which containers mount it, and which of them run (`active`)
+ * volume_use   which containers mount it, which of them have it mounted (`active`), and for which the image's content was
+ *              offered already (`filled`)
  */
 export const volumeMigrations: readonly Migration[] = [
   {
@@ -19,6 +20,7 @@ export const volumeMigrations: readonly Migration[] = [
       ) STRICT;
       CREATE INDEX volume_use_by_container ON volume_use(container);`,
   },
+  { id: 'volume-2', sql: 'ALTER TABLE volume_use ADD COLUMN filled INTEGER NOT NULL DEFAULT 0' },
 ];
 
 export type VolumeState = 'ready' | 'staged' | 'removing';
@@ -28,8 +30,9 @@ export interface VolumeRecord {
   driver: string;
   /** RFC 3339. */
   createdAt: string;
-  labels: Record<string, string>;
-  options: Record<string, string>;
+  /** Null as it was given: clients see the difference to none. */
+  labels: Record<string, string> | null;
+  options: Record<string, string> | null;
   anonymous: boolean;
   state: VolumeState;
 }
@@ -49,12 +52,16 @@ export class VolumeStore {
       setState: prepare('UPDATE volume SET state = ? WHERE name = ?'),
       remove: prepare('DELETE FROM volume WHERE name = ?'),
       use: prepare('INSERT OR IGNORE INTO volume_use (volume, container) VALUES (?, ?)'),
-      activate: prepare('UPDATE volume_use SET active = ? WHERE container = ? AND active <> ?'),
+      setActive: prepare('UPDATE volume_use SET active = ? WHERE container = ?'),
+      deactivate: prepare('UPDATE volume_use SET active = 0 WHERE volume = ? AND container = ?'),
+      fill: prepare('UPDATE volume_use SET filled = 1 WHERE volume = ? AND container = ?'),
+      filled: prepare('SELECT filled FROM volume_use WHERE volume = ? AND container = ?'),
       release: prepare('DELETE FROM volume_use WHERE container = ?'),
       users: prepare('SELECT container FROM volume_use WHERE volume = ? ORDER BY container'),
       used: prepare('SELECT volume, count(*) AS users FROM volume_use GROUP BY volume'),
       active: prepare('SELECT count(*) AS users FROM volume_use WHERE volume = ? AND active = 1'),
       ofContainer: prepare('SELECT volume FROM volume_use WHERE container = ? ORDER BY volume'),
+      activeOf: prepare('SELECT volume FROM volume_use WHERE container = ? AND active = 1 ORDER BY volume'),
       containers: prepare('SELECT DISTINCT container FROM volume_use'),
     };
   }
@@ -90,10 +97,27 @@ export class VolumeStore {
     this.#statements.use.run(volume, container);
   }
 
-  /** Returns whether that changed anything. */
-  setActive(container: ContainerId, active: boolean): boolean {
-    const value = active ? 1 : 0;
-    return Number(this.#statements.activate.run(value, container, value).changes) > 0;
+  /** All of the container's volumes. */
+  setActive(container: ContainerId, active: boolean): void {
+    this.#statements.setActive.run(active ? 1 : 0, container);
+  }
+
+  deactivate(volume: string, container: ContainerId): void {
+    this.#statements.deactivate.run(volume, container);
+  }
+
+  /** The volumes that are, or may be, mounted for the container. */
+  activeOf(container: ContainerId): string[] {
+    return this.#statements.activeOf.all(container).map((row) => String(row['volume']));
+  }
+
+  /** Notes that the container's image has had its chance to fill the volume. */
+  setFilled(volume: string, container: ContainerId): void {
+    this.#statements.fill.run(volume, container);
+  }
+
+  isFilled(volume: string, container: ContainerId): boolean {
+    return this.#statements.filled.get(volume, container)?.['filled'] === 1;
   }
 
   release(container: ContainerId): void {
@@ -126,8 +150,8 @@ function fromRow(row: Record<string, unknown>): VolumeRecord {
     name: String(row['name']),
     driver: String(row['driver']),
     createdAt: String(row['created_at']),
-    labels: JSON.parse(String(row['labels'])) as Record<string, string>,
-    options: JSON.parse(String(row['options'])) as Record<string, string>,
+    labels: JSON.parse(String(row['labels'])) as VolumeRecord['labels'],
+    options: JSON.parse(String(row['options'])) as VolumeRecord['options'],
     anonymous: row['anonymous'] === 1,
     state: row['state'] as VolumeState,
   };

@@ -10,7 +10,8 @@ import type { Mounts } from '#host/mount.ts';
 import { asContainerId, type ContainerId } from '#spec/ids.ts';
 import type { EngineEvent } from '#spec/event.ts';
 import { VolumeStore, volumeMigrations } from './volume-store.ts';
-import { Volumes, type VolumeFiller } from './volumes.ts';
+import type { VolumeFiller } from './volume-mounts.ts';
+import { Volumes } from './volumes.ts';
 
 const noMounts: Mounts = { overlay: () => {}, bind: () => {}, tmpfs: () => {}, unmount: () => false, list: () => [] };
 const one = asContainerId('1'.repeat(64));
@@ -124,7 +125,10 @@ describe('volumes', () => {
       return true;
     };
     const data = (path: string): string => join(folder, 'volumes/data/_data', path);
-    const start = (container: ContainerId, fill = filler): Promise<void> => volumes.activate(container, new Map([['data', fill]]));
+    const start = async (container: ContainerId, fill = filler): Promise<void> => {
+      await volumes.activate(container, { user: 'run', fillers: new Map([['data', fill]]) });
+      await volumes.deactivate(container, 'run');
+    };
 
     test('an empty volume once, one with content never', async () => {
       volumes.ensure(named('data'), one);
@@ -164,7 +168,8 @@ describe('volumes', () => {
       chmodSync(data('.'), 0o700);
       await start(one, async () => false);
       assert.equal(statSync(data('.')).mode & 0o7777, 0o700);
-      await start(one, async (staging) => (chmodSync(staging, 0o1750), true));
+      volumes.ensure(named('data'), two);
+      await start(two, async (staging) => (chmodSync(staging, 0o1750), true));
       assert.equal(statSync(data('.')).mode & 0o7777, 0o1750);
     });
   });
@@ -173,9 +178,9 @@ describe('volumes', () => {
     volumes.ensure(named('data'), one);
     await Promise.resolve();
     const mount = { type: 'volume', name: 'data', driver: 'local', source: '', subpath: '', destination: '/d', mode: 'z', rw: true, propagation: '', recursive: true, readonlyDepth: 'if-possible', copyUp: true, createSource: false, tmpfsOptions: [], origin: 'binds' } as const;
-    await volumes.activate(one, new Map(), [{ ...mount, tmpfsOptions: [] }]);
-    await volumes.deactivate(one);
-    await volumes.deactivate(one);
+    await volumes.activate(one, { user: 'run', fillers: new Map(), mounts: [{ ...mount, tmpfsOptions: [] }] });
+    await volumes.deactivate(one, 'run');
+    await volumes.deactivate(one, 'run');
     assert.deepEqual(events.slice(1), [
       { type: 'volume', action: 'mount', id: 'data', attributes: { container: one, destination: '/d', driver: 'local', propagation: '', 'read/write': 'true' } },
       { type: 'volume', action: 'unmount', id: 'data', attributes: { container: one, driver: 'local' } },

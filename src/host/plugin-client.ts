@@ -33,8 +33,8 @@ export interface Plugins {
    * what is asked. Not_found is told at once: Docker looks again for 15 seconds.
    */
   get(name: string, capability: PluginCapability): Promise<Plugin>;
-  /** Every plugin that answers and implements this; one that does not is left out. For listings. */
-  list(capability: PluginCapability): Promise<Plugin[]>;
+  /** Every plugin that answers within so many milliseconds and implements this; one that does not is left out. For listings. */
+  list(capability: PluginCapability, patience?: number): Promise<Plugin[]>;
 }
 
 interface PluginsOptions {
@@ -95,11 +95,21 @@ export function openPlugins({ folders, clock = systemClock, patience = 15_000 }:
       if (!plugin.capabilities.has(capability)) throw notFound(`plugin ${JSON.stringify(name)} found but does not implement ${capability}`);
       return plugin;
     },
-    async list(capability) {
-      const found = await Promise.allSettled(listPlugins(folders).map((name) => open(name, 0)));
+    async list(capability, wait = ACTIVATION_TIMEOUT) {
+      const found = await Promise.allSettled(listPlugins(folders).map((name) => within(open(name, 0), wait)));
       return found.flatMap((item) => (item.status === 'fulfilled' && item.value.capabilities.has(capability) ? [item.value] : []));
     },
   };
+}
+
+async function within<T>(task: Promise<T>, milliseconds: number): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`no answer within ${milliseconds} ms`)), milliseconds);
+  try {
+    return await Promise.race([task, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 interface Call {

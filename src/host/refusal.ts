@@ -6,11 +6,14 @@ import type { RuntimeRefusal } from './runtime.ts';
  */
 export function parseRefusal(stderr: string, context: { action: 'create' | 'exec'; program: string; cwd: string }): RuntimeRefusal {
   const reason = dockerReason(lastMessage(stderr), context);
-  const failed = context.action === 'create'
-    ? 'failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed'
-    : 'OCI runtime exec failed: exec failed';
+  const failed = context.action === 'create' ? CREATE_FAILED : 'OCI runtime exec failed: exec failed';
   return { exitCode: exitCodeOf(reason, context.action), message: `${failed}: unable to start container process: ${reason}` };
 }
+
+const CREATE_FAILED = 'failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed';
+
+/** Docker's sentence for what its runtime refuses inside the container, and we before there is one. */
+export const initRefusal = (reason: string): string => `${CREATE_FAILED}: unable to start container process: error during container init: ${reason}: unknown`;
 
 /** The text of the last error line: plain (crun), JSON (`--log-format json`) or logrus (runc). */
 function lastMessage(stderr: string): string {

@@ -6,11 +6,17 @@ const allowed = 'CMD|ENTRYPOINT|ENV|EXPOSE|HEALTHCHECK|LABEL|ONBUILD|STOPSIGNAL|
 
 /** Applies instructions in order; throws invalid_argument with the instruction that cannot be read. */
 export function applyChanges(config: ImageRunConfig, changes: readonly string[]): ImageRunConfig {
-  return changes
+  const lines = changes
     .flatMap((change) => change.split('\n'))
     .map((line) => line.trim())
-    .filter((line) => line !== '' && !line.startsWith('#'))
-    .reduce(applyChange, config);
+    .filter((line) => line !== '' && !line.startsWith('#'));
+  // A new entrypoint takes no command of before, unless the changes themselves gave it one.
+  let commanded = false;
+  return lines.reduce((before, line) => {
+    commanded ||= /^cmd\b/i.test(line);
+    const after = applyChange(before, line);
+    return /^entrypoint\b/i.test(line) && !commanded ? { ...after, Cmd: undefined } : after;
+  }, config);
 }
 
 function applyChange(config: ImageRunConfig, line: string): ImageRunConfig {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { asContainerId } from '#spec/ids.ts';
 import { kernelMounts } from '#host/mount.ts';
-import { Archives, type ArchivedContainer, type ArchivedRoot } from '#engine/archive.ts';
+import { Archives, type ArchivedContainer, type HeldRoot, type ArchivedRoot } from '#engine/archive.ts';
 import { archive, collect, needsRoot, stream, workshop, type Member } from './workshop.ts';
 
 const shop = workshop();
@@ -21,10 +21,11 @@ interface Made {
 }
 
 /** A container's files without an engine: an overlay over a small tree, mounted while somebody uses it. */
-function makeContainer(options: Partial<ArchivedContainer> = {}): Made {
+function makeContainer(options: Partial<ArchivedContainer> & { mounts?: HeldRoot['mounts'] } = {}): Made {
   const name = `container-${count++}`;
   const [lower, upper, work, merged, point] = ['lower', 'upper', 'work', 'merged', 'point'].map((part) => shop.folder(name, part)) as [string, string, string, string, string];
   for (const path of ['etc', 'usr/bin', 'run', 'data', 'tmp', 'rw']) mkdirSync(join(lower, path), { recursive: true });
+  const { mounts = [], ...facts } = options;
   chmodSync(join(lower, 'tmp'), 0o1777);
   writeFileSync(join(lower, 'etc/passwd'), 'root:x:0:0::/root:/bin/sh\n');
   writeFileSync(join(lower, 'usr/bin/tool'), 'tool', { mode: 0o755 });
@@ -34,7 +35,7 @@ function makeContainer(options: Partial<ArchivedContainer> = {}): Made {
   return {
     merged,
     users: () => users,
-    container: { id: asContainerId('a'.repeat(64)), readOnly: false, mounts: [], folder: shop.folder(name), ...options },
+    container: { id: asContainerId('a'.repeat(64)), readOnly: false, folder: shop.folder(name), ...facts },
     root: {
       upper,
       lower: [lower],
@@ -45,6 +46,10 @@ function makeContainer(options: Partial<ArchivedContainer> = {}): Made {
       },
       release() {
         if (--users === 0) kernelMounts.unmount(merged);
+      },
+      async open() {
+        this.acquire();
+        return { merged, mounts, [Symbol.asyncDispose]: async () => this.release() };
       },
     },
   };
@@ -208,7 +213,7 @@ test('changes: added, modified and deleted, as Docker prints them', needsRoot, a
   root.release();
   const letters = 'CAD';
   assert.deepEqual((await archives.changes(root)).map(({ Path, Kind }) => `${letters[Kind]} ${Path}`), [
-    'D /bin', 'C /data', 'C /etc', 'C /etc/passwd', 'A /srv', 'A /srv/again', 'A /srv/deep', 'A /srv/deep/file', 'C /tmp', 'A /tmp/new', 'C /usr', 'C /usr/bin', 'A /usr/bin/other',
+    'D /bin', 'C /data', 'C /etc', 'C /etc/passwd', 'A /srv', 'A /srv/again', 'A /srv/deep', 'A /srv/deep/file', 'C /tmp', 'A /tmp/new', 'C /usr', 'C /usr/bin', 'A /usr/bin/other', 'D /usr/bin/tool',
   ]);
   assert.equal(await archives.size(root), 'changed'.length + 100);
 });

@@ -30,14 +30,14 @@ export interface IdMaps {
 
 /** One user-visible mount, decided at create time and kept in the container's record as JSON. */
 export interface PlannedMount {
-  type: 'bind' | 'volume' | 'tmpfs';
-  /** Volume name; empty for the other types. */
+  type: 'bind' | 'volume' | 'tmpfs' | 'image';
+  /** The volume's name, or the image's as it was given; empty for the other types. */
   name: string;
   /** Volume driver; empty for the other types. */
   driver: string;
-  /** Host path; empty for tmpfs. For a volume: its data folder (without the subpath). */
+  /** Host path; empty for tmpfs. For a volume: its data folder (without the subpath). For an image: its id. */
   source: string;
-  /** Folder or file inside the volume to mount, resolved inside it when mounting; empty for all of it. */
+  /** Folder or file inside the volume or image to mount, resolved inside it when mounting; empty for all of it. */
   subpath: string;
   /** Absolute, clean path in the container. The runtime resolves links inside the root. */
   destination: string;
@@ -76,7 +76,9 @@ export interface SpecInput {
   /** Absolute path of the mounted root file system. Must be mounted: users, groups and devices are read from it. */
   rootfs: string;
   mounts: readonly PlannedMount[];
-  /** The container's folder under `run`. Subpaths of volumes are mounted below it until the runtime has bound them. */
+  /** Layers of the images that are mounted, by id, topmost first. */
+  imageLayers?: ReadonlyMap<string, readonly string[]>;
+  /** The container's folder under `run`. Images and subpaths of volumes are mounted below it until the runtime has bound them. */
   bundle: string;
   /** Host files bound over /etc/hosts, /etc/hostname and /etc/resolv.conf; undefined leaves the image's own. */
   files: { hosts: string | undefined; hostname: string | undefined; resolvConf: string | undefined };

@@ -2,6 +2,7 @@ import { closeSync, constants, fstatSync, mkdirSync, openSync } from 'node:fs';
 import { posix } from 'node:path';
 import { invalid, isErrno } from '#base/errors.ts';
 import { close, open, openat2, O, RESOLVE } from '#host/kernel.ts';
+import { initRefusal } from '#host/refusal.ts';
 import type { PlannedMount } from './input.ts';
 import type { MountSource } from './mount-source.ts';
 
@@ -55,7 +56,7 @@ export function makeMountpoint(rootfs: string, mount: PlannedMount, lead: string
 
 function mismatch({ source, destination }: PlannedMount): Error {
   return invalid(
-    `error mounting "${source}" to rootfs at "${destination}": not a directory: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type`,
+    `${initRefusal(`error mounting "${source}" to rootfs at "${destination}": not a directory`)}: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type`,
   );
 }
 

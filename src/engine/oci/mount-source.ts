@@ -1,7 +1,8 @@
 import { constants, mkdirSync, readFileSync, realpathSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
-import { invalid, isErrno } from '#base/errors.ts';
+import { EngineError, invalid, isErrno } from '#base/errors.ts';
 import { close, open, openat2, O, RESOLVE } from '#host/kernel.ts';
 import { kernelMounts } from '#host/mount.ts';
+import { initRefusal } from '#host/refusal.ts';
 import type { PlannedMount } from './input.ts';
 
 const PROC_SUPER_MAGIC = 0x9fa0;
@@ -13,14 +14,23 @@ export interface MountSource {
   folder: boolean;
 }
 
+/** Where an image, or a part of something, is mounted until the runtime has bound it. */
+export interface Scratch {
+  path: string;
+  held: DisposableStack;
+  /** Of the mount's image. */
+  layers: readonly string[];
+}
+
 /**
  * The host path to bind for a mount. Makes a missing source when the mount says so. A volume's subpath is resolved inside
- * the volume and mounted at `scratch` (until `held` is disposed), so that a container that shares the volume cannot
+ * the volume and mounted at the scratch path (until `held` is disposed), so that a container that shares the volume cannot
  * exchange it for a link to somewhere else before the runtime binds it. A crash may leave that mount; the next call
- * with the same `scratch` takes it away.
+ * with the same path takes it away.
  */
-export function mountSource(mount: PlannedMount, scratch: string, held: DisposableStack): MountSource {
+export function mountSource(mount: PlannedMount, { path: scratch, held, layers }: Scratch): MountSource {
   if (mount.type === 'tmpfs') return { path: '', folder: true };
+  if (mount.type === 'image') return imageSource(mount, layers, scratch, held);
   if (mount.type === 'volume') return mount.subpath === '' ? { path: mount.source, folder: true } : subpathSource(mount, scratch, held);
   const folder = ensureBindSource(mount);
   checkPropagation(mount);
@@ -30,7 +40,7 @@ export function mountSource(mount: PlannedMount, scratch: string, held: Disposab
 /** Only another proc may take the place of /proc: the runtime writes to what it finds there. */
 export function requireProc(mount: PlannedMount): void {
   if (mount.type !== 'bind' || statfsSync(mount.source).type !== PROC_SUPER_MAGIC) {
-    throw invalid(`"${mount.destination}" cannot be mounted because it is not of type proc`);
+    throw invalid(initRefusal(`error mounting "${mount.source}" to rootfs at "${mount.destination}": "${mount.destination}" cannot be mounted because it is not of type proc`));
   }
 }
 
@@ -77,17 +87,33 @@ export function mountOf(path: string, mountinfo: string): { target: string; fiel
   return best;
 }
 
+/** An image's layers as one read-only tree at `scratch`. */
+function imageSource(mount: PlannedMount, layers: readonly string[], scratch: string, held: DisposableStack): MountSource {
+  const whole = mount.subpath === '' ? scratch : `${scratch}-whole`;
+  makeScratch(whole, true);
+  const [only] = layers;
+  if (layers.length === 1 && only !== undefined) kernelMounts.bind(only, whole, { readOnly: true });
+  else kernelMounts.overlay({ lower: layers, target: whole });
+  held.defer(() => kernelMounts.unmount(whole));
+  return mount.subpath === '' ? { path: whole, folder: true } : subpathSource({ ...mount, source: whole }, scratch, held);
+}
+
+/** An empty place to mount on; what a crash left mounted there goes. */
+function makeScratch(scratch: string, folder: boolean): void {
+  while (kernelMounts.unmount(scratch));
+  rmSync(scratch, { recursive: true, force: true });
+  if (folder) mkdirSync(scratch, { recursive: true, mode: 0o700 });
+  else writeFileSync(scratch, '', { mode: 0o600 });
+}
+
 function subpathSource(mount: PlannedMount, scratch: string, held: DisposableStack): MountSource {
   const volume = open(mount.source, O.PATH | constants.O_DIRECTORY);
   try {
     const fd = openat2(volume, mount.subpath, { flags: O.PATH, resolve: RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS });
     try {
-      while (kernelMounts.unmount(scratch));
       const source = `/proc/self/fd/${fd}`;
-      rmSync(scratch, { recursive: true, force: true });
       const folder = statSync(source).isDirectory();
-      if (folder) mkdirSync(scratch, { recursive: true, mode: 0o700 });
-      else writeFileSync(scratch, '', { mode: 0o600 });
+      makeScratch(scratch, folder);
       kernelMounts.bind(source, scratch);
       held.defer(() => kernelMounts.unmount(scratch));
       return { path: scratch, folder };
@@ -95,8 +121,11 @@ function subpathSource(mount: PlannedMount, scratch: string, held: DisposableSta
       close(fd);
     }
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) throw invalid(`cannot access path ${mount.source}/${mount.subpath}: no such file or directory`);
-    if (isErrno(error, 'EXDEV', 'ELOOP')) throw invalid(`cannot access path ${mount.source}/${mount.subpath}: it leads out of the volume`);
+    const path = `${mount.source}/${mount.subpath}`;
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) throw new EngineError('internal', `cannot access path ${path}: lstat ${path}: no such file or directory`, { cause: error });
+    if (isErrno(error, 'EXDEV', 'ELOOP')) {
+      throw new EngineError('internal', `path concatenation escapes the base directory, base: ${mount.source}, subpath: ${mount.subpath}`, { cause: error });
+    }
     throw error;
   } finally {
     close(volume);

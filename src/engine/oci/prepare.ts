@@ -17,7 +17,7 @@ const kernelPlaces = ['/proc', '/dev', '/sys'];
 export interface PreparedSpec {
   spec: RuntimeSpec;
   user: ResolvedUser;
-  /** Takes away what was mounted for the runtime to bind (volume subpaths); call it once the runtime has created the container. */
+  /** Takes away what was mounted for the runtime to bind (images, volume subpaths); call it once the runtime has created the container. */
   [Symbol.dispose](): void;
 }
 
@@ -38,7 +38,11 @@ export function prepareSpec(input: SpecInput): PreparedSpec {
     const { spec, user } = compileSpec(input, {
       files: rootFiles(input.rootfs),
       mountSource: (mount: PlannedMount) => {
-        const source = mountSource(mount, join(input.bundle, `subpath-${input.mounts.indexOf(mount)}`), sources);
+        const source = mountSource(mount, {
+          path: join(input.bundle, `subpath-${input.mounts.indexOf(mount)}`),
+          held: sources,
+          layers: mount.type === 'image' ? (input.imageLayers?.get(mount.source) ?? []) : [],
+        });
         const lead = mountpoints.get(mount) ?? mount.destination;
         if (!isInMount(lead)) makeMountpoint(input.rootfs, mount, lead, source);
         return source;

@@ -1,4 +1,5 @@
 import { invalid } from '#base/errors.ts';
+import { initRefusal } from '#host/refusal.ts';
 import type { SpecMount } from '#spec/oci-runtime.ts';
 import type { PlannedMount, SpecInput } from './input.ts';
 import type { MountSource } from './mount-source.ts';
@@ -113,7 +114,7 @@ const replaceable = new Set([
 /** `destination` is also the place it leads to once links inside the root are followed. */
 export function checkProcDestination(destination: string): void {
   if (destination.startsWith('/proc/') && !replaceable.has(destination)) {
-    throw invalid(`"${destination}" cannot be mounted because it is inside /proc`);
+    throw invalid(initRefusal(`error mounting to rootfs at "${destination}": "${destination}" cannot be mounted because it is inside /proc`));
   }
 }
 

@@ -16,8 +16,14 @@ export function findChanges(job: ChangesJob): ChangeEntry[] {
     const below = open(merged, O.PATH | constants.O_DIRECTORY);
     const found: ChangeEntry[] = [];
     try {
-      const visit = (path: ByteString): void => {
-        for (const name of list(`${job.upper}${path}`)) {
+      // What is in the way of a folder that replaced another one is gone, though no whiteout says so.
+      const visit = (path: ByteString, opaque: boolean): void => {
+        const names = list(`${job.upper}${path}`);
+        if (opaque) {
+          const kept = new Set(names);
+          for (const name of list(`${merged}${path}`)) if (!kept.has(name)) found.push({ path: `${path}/${name}`, kind: 2 });
+        }
+        for (const name of names) {
           const child = `${path}/${name}`;
           const stats = lstatSync(fsPath(`${job.upper}${child}`), { bigint: true });
           const before = lookBelow(below, child);
@@ -29,10 +35,10 @@ export function findChanges(job: ChangesJob): ChangeEntry[] {
           const replaced = folder && getXattr(`${job.upper}${child}`, `${prefix}opaque`)?.toString() === 'y';
           if (before === undefined) found.push({ path: child, kind: 1 });
           else if (!folder || !before.isDirectory() || replaced || !sameFolder(stats, before)) found.push({ path: child, kind: 0 });
-          if (folder) visit(child);
+          if (folder) visit(child, (opaque || replaced) && (before?.isDirectory() ?? false));
         }
       };
-      visit('');
+      visit('', false);
       return withParents(found);
     } finally {
       close(below);

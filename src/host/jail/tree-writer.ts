@@ -185,7 +185,7 @@ export class TreeWriter implements TarHandler {
       if (!isErrno(error, 'EEXIST')) throw error;
       const there = lstatSync(fsPath(path));
       if (!there.isDirectory()) {
-        if (this.#options.noOverwriteDirNonDir) throw invalid(`cannot overwrite non-directory ${quoted(path)} with directory`);
+        if (this.#options.noOverwriteDirNonDir) throw new EngineError('internal', `cannot overwrite non-directory ${quoted(path)} with directory ${quoted(this.#base || '/')}`);
         opaque = this.#isWhiteout(there);
         unlinkSync(fsPath(path));
         mkdirSync(fsPath(path), 0o700);
@@ -225,7 +225,7 @@ export class TreeWriter implements TarHandler {
       if (!isErrno(error, 'EEXIST')) throw error;
       const there = lstatSync(fsPath(path));
       if (there.isDirectory()) {
-        if (this.#options.noOverwriteDirNonDir) throw invalid(`cannot overwrite directory ${quoted(path)} with non-directory`);
+        if (this.#options.noOverwriteDirNonDir) throw new EngineError('internal', `cannot overwrite directory ${quoted(path)} with non-directory ${quoted(this.#base || '/')}`);
         this.#forget(path);
         rmSync(fsPath(path), { recursive: true });
       } else unlinkSync(fsPath(path));

@@ -6,10 +6,10 @@ export interface Volume {
   Mountpoint: string;
   CreatedAt?: string | undefined;
   Status?: Record<string, Record<string, unknown>> | undefined;
-  Labels: Record<string, string>;
+  Labels: Record<string, string> | null;
   Scope: string;
   ClusterVolume?: unknown | undefined;
-  Options: Record<string, string>;
+  Options: Record<string, string> | null;
   UsageData?: {
     Size: number;
     RefCount: number;
@@ -26,7 +26,7 @@ export interface VolumeCreateRequest {
 
 export interface VolumeListResponse {
   Volumes?: Volume[] | undefined;
-  Warnings?: string[] | undefined;
+  Warnings?: string[] | null | undefined;
 }
 
 export interface VolumesPruneResponse {
