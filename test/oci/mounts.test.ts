@@ -125,7 +125,7 @@ describe('the mounts of a container', { skip }, () => {
     symlinkSync('/etc', join(source, 'evil'));
     const volume = (subpath: string) => planned({ type: 'volume', source, name: 'v', destination: '/v', subpath });
     assert.equal(box.run('ls /v', { mounts: [volume('sub')] }).stdout, 'here\n');
-    assert.throws(() => box.run('ls /v', { mounts: [volume('evil')] }), /leads out of the volume/);
+    assert.throws(() => box.run('ls /v', { mounts: [volume('evil')] }), /path concatenation escapes the base directory/);
     assert.throws(() => box.run('ls /v', { mounts: [volume('none')] }), /no such file or directory/);
   });
 
