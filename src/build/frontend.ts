@@ -93,8 +93,6 @@ export interface LineRange {
 export interface FrontendStep {
   readonly text: string;
   readonly output: Output | undefined;
-  /** The configuration after it. */
-  readonly config: ImageConfigFile;
 }
 
 export interface PlatformResult {

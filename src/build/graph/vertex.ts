@@ -112,6 +112,8 @@ export type FileAction =
       readonly allowEmptyWildcard: boolean;
       readonly includePatterns: readonly string[];
       readonly excludePatterns: readonly string[];
+      /** Paths of the source that must be there, where `includePatterns` alone would let them be missing. */
+      readonly requiredPaths?: readonly string[];
       /** Nanoseconds; -1 keeps the source's times. */
       readonly timestamp: number;
     })
