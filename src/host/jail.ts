@@ -13,14 +13,19 @@ export type * from './jail/protocol.ts';
  * Jobs queue when all threads are busy. A job that fails leaves what it wrote so far; its caller removes it.
  */
 export interface Jail {
-  /** `input` feeds jobs whose source is a stream; it is closed when the job ends early. */
-  run<K extends Exclude<Job['kind'], 'pack'>>(job: Extract<Job, { kind: K }>, input?: AsyncIterable<Uint8Array>): Promise<JobResults[K]>;
+  /**
+   * `input` feeds jobs whose source is a stream; it is closed when the job ends early. For a growing file it tells how much
+   * of it is there, and `onPosition` hears how much was taken.
+   */
+  run<K extends Exclude<Job['kind'], 'pack'>>(job: Extract<Job, { kind: K }>, input?: JobInput, onPosition?: (position: number) => void): Promise<JobResults[K]>;
   /** Packs into `job.into`. */
   packFile(job: PackJob & { into: string }): Promise<JobResults['pack']>;
   /** Packs as a stream. Stopping early ends the job; failures come out of the stream. */
   pack(job: PackJob, signal?: AbortSignal): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }
+
+export type JobInput = AsyncIterable<Uint8Array> | { growth: AsyncIterable<number> };
 
 interface Pooled {
   worker: Worker;
@@ -73,7 +78,11 @@ export function createJail(options: { threads?: number; idleMs?: number } = {}):
     waiting.shift()?.();
   };
 
-  async function* converse(job: Job, input: AsyncIterable<Uint8Array> | undefined, signal?: AbortSignal): AsyncGenerator<Uint8Array, unknown> {
+  async function* converse(
+    job: Job,
+    input: JobInput | undefined,
+    { signal, onPosition }: { signal?: AbortSignal | undefined; onPosition?: ((position: number) => void) | undefined } = {},
+  ): AsyncGenerator<Uint8Array, unknown> {
     const pooled = await acquire();
     const { worker } = pooled;
     const post = (message: ToWorker, transfer: ArrayBuffer[] = []): void => worker.postMessage(message, transfer);
@@ -87,6 +96,10 @@ export function createJail(options: { threads?: number; idleMs?: number } = {}):
       if (message.type === 'credit') {
         credits++;
         creditWake();
+        return;
+      }
+      if (message.type === 'position') {
+        onPosition?.(message.value);
         return;
       }
       inbox.push(message);
@@ -104,7 +117,19 @@ export function createJail(options: { threads?: number; idleMs?: number } = {}):
     post({ type: 'job', job });
     if (signal?.aborted === true) onAbort();
     let inputError: unknown;
-    const feeding = input === undefined ? undefined : feed(input);
+    const feeding = input === undefined ? undefined : 'growth' in input ? grow(input.growth) : feed(input);
+    async function grow(source: AsyncIterable<number>): Promise<void> {
+      try {
+        for await (const size of source) {
+          if (over || died !== undefined) return;
+          post({ type: 'grown', size });
+        }
+        post({ type: 'end' });
+      } catch (error) {
+        inputError = error;
+        post({ type: 'abort', reason: `the input broke off: ${messageOf(error)}` });
+      }
+    }
     async function feed(source: AsyncIterable<Uint8Array>): Promise<void> {
       // Small chunks travel together: a message costs more than copying what it carries.
       let piece = new Uint8Array(PIECE);
@@ -174,8 +199,8 @@ export function createJail(options: { threads?: number; idleMs?: number } = {}):
     }
   }
 
-  const finish = async (job: Job, input?: AsyncIterable<Uint8Array>): Promise<unknown> => {
-    const talk = converse(job, input);
+  const finish = async (job: Job, input?: JobInput, onPosition?: (position: number) => void): Promise<unknown> => {
+    const talk = converse(job, input, { onPosition });
     for (;;) {
       const step = await talk.next();
       if (step.done === true) return step.value;
@@ -183,10 +208,10 @@ export function createJail(options: { threads?: number; idleMs?: number } = {}):
   };
 
   return {
-    run: <K extends Exclude<Job['kind'], 'pack'>>(job: Extract<Job, { kind: K }>, input?: AsyncIterable<Uint8Array>) =>
-      finish(job, input) as Promise<JobResults[K]>,
+    run: <K extends Exclude<Job['kind'], 'pack'>>(job: Extract<Job, { kind: K }>, input?: JobInput, onPosition?: (position: number) => void) =>
+      finish(job, input, onPosition) as Promise<JobResults[K]>,
     packFile: (job) => finish(job) as Promise<JobResults['pack']>,
-    pack: (job, signal) => converse(job, undefined, signal),
+    pack: (job, signal) => converse(job, undefined, { signal }),
     async close() {
       await Promise.all([...all].map((worker) => worker.terminate()));
     },

@@ -12,7 +12,7 @@ const send = (message: FromWorker, transfer: ArrayBuffer[] = []): void => port.p
 prepareThread();
 
 /** What has arrived for the job that runs. */
-let inbox: { chunks: Buffer[]; ended: boolean; aborted: string | undefined; credits: number; wake: () => void } | undefined;
+let inbox: { chunks: Buffer[]; grown: number; ended: boolean; aborted: string | undefined; credits: number; wake: () => void } | undefined;
 
 port.on('message', (message: ToWorker) => {
   if (message.type === 'job') {
@@ -21,6 +21,7 @@ port.on('message', (message: ToWorker) => {
   }
   if (inbox === undefined) return;
   if (message.type === 'chunk') inbox.chunks.push(Buffer.from(message.data.buffer, message.data.byteOffset, message.data.byteLength));
+  else if (message.type === 'grown') inbox.grown = message.size;
   else if (message.type === 'end') inbox.ended = true;
   else if (message.type === 'credit') inbox.credits++;
   else inbox.aborted = message.reason;
@@ -28,7 +29,7 @@ port.on('message', (message: ToWorker) => {
 });
 
 async function serve({ job }: Extract<ToWorker, { type: 'job' }>): Promise<void> {
-  const box = { chunks: [] as Buffer[], ended: false, aborted: undefined as string | undefined, credits: WINDOW, wake: (): void => {} };
+  const box = { chunks: [] as Buffer[], grown: 0, ended: false, aborted: undefined as string | undefined, credits: WINDOW, wake: (): void => {} };
   inbox = box;
   const news = (): Promise<void> => new Promise((resolve) => (box.wake = resolve));
   const check = (): void => {
@@ -45,6 +46,17 @@ async function serve({ job }: Extract<ToWorker, { type: 'job' }>): Promise<void>
           yield chunk;
         } else if (box.ended) return;
         else await news();
+      }
+    },
+    async grown(taken) {
+      send({ type: 'position', value: taken });
+      for (;;) {
+        // Lets messages in.
+        await new Promise((resolve) => setImmediate(resolve));
+        check();
+        if (box.grown > taken) return box.grown;
+        if (box.ended) return undefined;
+        await news();
       }
     },
     async output(chunk) {

@@ -16,6 +16,8 @@ export interface Layout {
   readonly containers: string;
   readonly volumes: string;
   readonly tmp: string;
+  /** Parts of blobs that a registry began to send; they outlive a restart, so that the next try goes on from there. */
+  readonly downloads: string;
   readonly netns: string;
   /** conmon writes `<container id>` (or exec id) files with the exit status here. */
   readonly exits: string;
@@ -38,6 +40,7 @@ export function createLayout(root: string, run: string): Layout {
     containers: join(root, 'containers'),
     volumes: join(root, 'volumes'),
     tmp: join(root, 'tmp'),
+    downloads: join(root, 'downloads'),
     netns: join(run, 'netns'),
     exits: join(run, 'exits'),
     runtimeState: join(run, 'crun'),

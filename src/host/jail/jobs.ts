@@ -7,7 +7,7 @@ import { adoptFolders, findChanges, measure } from './changes.ts';
 import { enter } from './enter.ts';
 import type { Job, JobResults, PackJob, SpoolJob, StatJob, UnpackJob, UnpackLimits } from './protocol.ts';
 import { look, resolvePath } from './resolve.ts';
-import { countedHash, inflated, knownHash, readPieces, tap, writeAll } from './source.ts';
+import { countedHash, inflated, knownHash, readGrowing, readPieces, tap, writeAll } from './source.ts';
 import { Spool } from './spool.ts';
 import { fsPath } from './syscalls.ts';
 import { packTree } from './tree-reader.ts';
@@ -16,6 +16,8 @@ import { TreeWriter } from './tree-writer.ts';
 /** The worker's ends of the caller's streams. */
 export interface JobStreams {
   input(): AsyncIterable<Buffer>;
+  /** How much of a growing file is there, once it is more than what was taken; undefined at its end. */
+  grown(taken: number): Promise<number | undefined>;
   /** Resolves when the caller has room for more. */
   output(chunk: Buffer): Promise<void>;
   /** Throws when the caller gave up. */
@@ -45,7 +47,8 @@ const { O_WRONLY, O_CREAT, O_EXCL, O_RDONLY } = constants;
 
 async function unpack(job: UnpackJob, streams: JobStreams): Promise<JobResults['unpack']> {
   const keep = job.keep === undefined ? undefined : openSync(job.keep, O_WRONLY | O_CREAT | O_EXCL, 0o600);
-  const file = job.source.kind === 'file' ? openSync(job.source.path, O_RDONLY) : undefined;
+  const file = job.source.kind === 'stream' ? undefined : openSync(job.source.path, O_RDONLY);
+  const source = file === undefined ? streams.input() : job.source.kind === 'growing' ? readGrowing(file, (taken) => streams.grown(taken)) : readPieces(file);
   const raw = job.source.kind === 'file' && job.source.known !== undefined ? knownHash(job.source.known) : countedHash();
   const plain = countedHash();
   const writer = new TreeWriter(job);
@@ -53,7 +56,7 @@ async function unpack(job: UnpackJob, streams: JobStreams): Promise<JobResults['
     using _inside = enter(job.root);
     if (job.folder !== '/') requireFolder(job.folder);
     const reader = new TarReader(writer, { ...defaultTarLimits, entries: job.limits.entries });
-    const { compression, chunks } = await inflated(tap(file === undefined ? streams.input() : readPieces(file), raw, keep));
+    const { compression, chunks } = await inflated(tap(source, raw, keep));
     await drain(chunks, job.limits, streams, (chunk) => {
       if (compression !== 'none') plain.add(chunk);
       reader.write(chunk);

@@ -22,9 +22,10 @@ export type JailRoot =
 
 /**
  * Bytes that go in: a stream from the caller or a file of the host, opened before the root is entered. `known` is what
- * was found when the file was written by ourselves: it is not hashed again.
+ * was found when the file was written by ourselves: it is not hashed again. A `growing` file is still being written from
+ * its start on: the caller's input is not bytes but how many of them are there.
  */
-export type ByteSource = { kind: 'file'; path: string; known?: { digest: Digest; size: number } } | { kind: 'stream' };
+export type ByteSource = { kind: 'file'; path: string; known?: { digest: Digest; size: number } } | { kind: 'growing'; path: string } | { kind: 'stream' };
 
 export interface UnpackJob {
   kind: 'unpack';
@@ -168,6 +169,8 @@ export type Job = UnpackJob | SpoolJob | PackJob | AdoptJob | StatJob | ChangesJ
 export type ToWorker =
   | { type: 'job'; job: Job }
   | { type: 'chunk'; data: Uint8Array }
+  /** So many bytes of the growing file are there. */
+  | { type: 'grown'; size: number }
   | { type: 'end' }
   /** The caller is gone: give the job up. */
   | { type: 'abort'; reason: string }
@@ -179,6 +182,8 @@ export type FromWorker =
   | { type: 'result'; value: unknown }
   | { type: 'error'; code: ErrorCode; message: string }
   | { type: 'credit' }
+  /** So many bytes of the growing file were taken. */
+  | { type: 'position'; value: number }
   | { type: 'chunk'; data: Uint8Array };
 
 /** Chunks that may be under way in one direction. */

@@ -51,6 +51,22 @@ export async function* readPieces(fd: number): AsyncGenerator<Buffer> {
   }
 }
 
+/** The same for a file that is still written: `grown` says how much of it is there, undefined when that is all. */
+export async function* readGrowing(fd: number, grown: (taken: number) => Promise<number | undefined>): AsyncGenerator<Buffer> {
+  let piece = Buffer.allocUnsafeSlow(PIECE);
+  let other = Buffer.allocUnsafeSlow(PIECE);
+  let taken = 0;
+  for (;;) {
+    const there = await grown(taken);
+    if (there === undefined) return;
+    [piece, other] = [other, piece];
+    const length = readSync(fd, piece, 0, Math.min(PIECE, there - taken), taken);
+    if (length === 0) throw new Error('the file became shorter while it was read');
+    taken += length;
+    yield piece.subarray(0, length);
+  }
+}
+
 /** Passes chunks on while hashing them and, when asked, keeping them in a file. */
 export async function* tap(source: AsyncIterable<Buffer>, hash: CountedHash, keep: number | undefined): AsyncGenerator<Buffer> {
   for await (const chunk of source) {
