@@ -77,6 +77,7 @@ export function parseDescriptor(value: unknown, what: string): Descriptor {
     ...optional('annotations', textMap(given['annotations'], `${what}: annotations`)),
     ...optional('urls', texts(given['urls'], `${what}: urls`)),
     ...optional('artifactType', optionalText(given['artifactType'], `${what}: artifactType`)),
+    ...optional('urls', texts(given['urls'], `${what}: urls`)),
   };
 }
 
