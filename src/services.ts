@@ -47,6 +47,7 @@ import { processes, spawnCollect } from '#host/process.ts';
 import type { ExitStatus, Runtime } from '#host/runtime.ts';
 import { applyChanges } from '#image/changes.ts';
 import { createImages } from '#image/images.ts';
+import { registryMigrations } from '#image/registry/schema.ts';
 import { imageMigrations } from '#image/schema.ts';
 import { createNetworks } from '#network/networks.ts';
 import { networkMigrations } from '#network/store.ts';
@@ -54,6 +55,7 @@ import { asContainerId, asExecId } from '#spec/ids.ts';
 import type { Settings } from '#spec/daemon/options.ts';
 import { randomUUID } from 'node:crypto';
 import { containerDefaults, findProgram, networkConfig, runtimePaths } from './daemon/decisions.ts';
+import { proxySettings, registryOptions } from './daemon/registry-options.ts';
 
 export interface ServicesOptions {
   layout: Layout;
@@ -87,7 +89,7 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
   const cgroups = detectCgroups();
   const facts = readHostFacts({ rootless, cdiDirs: settings['cdi-spec-dirs'] ?? ['/etc/cdi', '/var/run/cdi'], initBinary: settings['init-path'], apparmorDefault: loadDefaultApparmorProfile() });
   const db = openDatabase(layout.database, [
-    ...containerMigrations, ...execMigrations, ...eventMigrations, ...imageMigrations, ...networkMigrations, ...volumeMigrations,
+    ...containerMigrations, ...execMigrations, ...eventMigrations, ...imageMigrations, ...registryMigrations, ...networkMigrations, ...volumeMigrations,
   ]);
   const events = new Events(db, clock);
   const store = new ContainerStore(db);
@@ -101,6 +103,7 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
 
   const images = createImages({
     layout, db, log, emit, jail, clock, rootless,
+    registries: registryOptions(settings, { rootless, version: options.version }),
     usage: () => [...store.all()].map(({ id, image, life }) => ({ id, image, running: countsAsRunning(life.status) })),
   });
   const plugins = openPlugins({ folders: pluginFolders(layout.run) });
@@ -148,7 +151,7 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
     firewall: 'nftables',
     insecureRegistries: settings['insecure-registries'] ?? [],
     registryMirrors: settings['registry-mirrors'] ?? [],
-    proxies: proxiesOf(settings),
+    proxies: proxySettings(settings),
     addressPools: (settings['default-address-pools'] ?? []).map(({ base, size }) => ({ Base: base, Size: size })),
     warnings: [...(options.warnings ?? []), ...machineWarnings(paths)],
     imageCount: async () => (await images.list({ all: false, filters: new Map(), sharedSize: false })).length,
@@ -254,15 +257,6 @@ function engineId({ root }: Layout): string {
   const id = randomUUID();
   writeFileSync(path, `${id}\n`);
   return id;
-}
-
-function proxiesOf(settings: Readonly<Settings>): { http: string; https: string; no: string } {
-  const given = settings.proxies ?? {};
-  const text = (key: string, ...variables: string[]): string => {
-    const value = given[key];
-    return typeof value === 'string' ? value : (variables.map((name) => process.env[name]).find((found) => found !== undefined) ?? '');
-  };
-  return { http: text('http-proxy', 'HTTP_PROXY', 'http_proxy'), https: text('https-proxy', 'HTTPS_PROXY', 'https_proxy'), no: text('no-proxy', 'NO_PROXY', 'no_proxy') };
 }
 
 function machineWarnings(paths: Readonly<Record<string, string>>): string[] {

@@ -5,6 +5,7 @@
  * Names given by clients are a full id, a unique id prefix or a name (a leading "/" is allowed).
  * Failures are EngineErrors; messages are Docker's wording where clients depend on it ("No such container: x").
  */
+import type { AuthenticateResponse, DistributionInspect, RegistryCredentials, RegistrySearchResult } from '#spec/wire/registry.ts';
 import type {
   ContainerCreateRequest,
   ContainerCreateResponse,
@@ -130,6 +131,17 @@ export interface ImageService {
   ): AsyncIterable<JsonMessage>;
   /** Makes a base image from the distribution's packages: `busybox`, `debian`, `debian:bookworm`. */
   bootstrap(name: string, signal: AbortSignal): AsyncIterable<JsonMessage>;
+  /** `all`: a name without a tag means every tag, not `latest`. Leaving the stream stops the pull. */
+  pull(options: { reference: string; all: boolean; platform: string | undefined; credentials: RegistryCredentials | undefined }): AsyncIterable<JsonMessage>;
+  /** A name without a tag means every tag that is here. */
+  push(options: { reference: string; platform: string | undefined; credentials: RegistryCredentials | undefined }): AsyncIterable<JsonMessage>;
+  distribution(reference: string, credentials: RegistryCredentials | undefined, signal: AbortSignal): Promise<DistributionInspect>;
+  authenticate(credentials: RegistryCredentials, signal: AbortSignal): Promise<AuthenticateResponse>;
+  search(
+    term: string,
+    options: { limit: number; filters: Filters; credentials: RegistryCredentials | undefined },
+    signal: AbortSignal,
+  ): Promise<RegistrySearchResult[]>;
 }
 
 export interface VolumeService {

@@ -26,6 +26,8 @@ import { listImages, type ListOptions } from './list.ts';
 import { loadImages } from './load.ts';
 import { pruneImages, removeImage } from './remove.ts';
 import { saveImages } from './save.ts';
+import { createRegistryImages } from './registry-images.ts';
+import type { RegistriesOptions } from './registry/registries.ts';
 
 export interface ImagesOptions {
   layout: Layout;
@@ -39,6 +41,7 @@ export interface ImagesOptions {
   clock?: Clock;
   /** True when the engine runs in a user namespace: whiteouts then use `user.` attributes (mount with userxattr). */
   rootless?: boolean;
+  registries?: RegistriesOptions;
 }
 
 /** What a container is made from. */
@@ -61,6 +64,8 @@ export function createImages(options: ImagesOptions) {
   const store = createImageStore(db, () => clock.now());
   const context: ImageContext = { db, log, clock, jail, blobs, layers, leases, store, emit, usage, rootless };
 
+  const registry = createRegistryImages(context, { settings: options.registries ?? {}, folder: layout.downloads });
+
   const describe = (image: ImageRecord): LookedUpImage => ({
     id: image.id,
     config: image.config,
@@ -75,7 +80,16 @@ export function createImages(options: ImagesOptions) {
     /** Keeps blobs and layers from the collector: for one piece of work, or by an owner's name over restarts. */
     leases,
     /** Removes what a crash left half made. */
-    recover: (): Promise<void> => layers.sweep(),
+    async recover(): Promise<void> {
+      await Promise.all([layers.sweep(), registry.recover()]);
+    },
+    /** Pull, push, resolve and what else registries are asked. */
+    registry,
+    pull: registry.pull,
+    push: registry.push,
+    distribution: registry.distribution,
+    authenticate: registry.authenticate,
+    search: registry.search,
 
     /** By a full id this also finds what was removed under a container that still needs it. */
     lookup(reference: string, platform?: string): LookedUpImage {
@@ -121,6 +135,9 @@ export function createImages(options: ImagesOptions) {
     import: (tar: AsyncIterable<Uint8Array>, given: ImportOptions): AsyncIterable<JsonMessage> => importImage(context, tar, given),
     /** Makes `busybox`, `debian` or `debian:<release>` from this machine's packages; the last status is the image's id. */
     bootstrap: (name: string, signal?: AbortSignal): AsyncIterable<JsonMessage> => bootstrapImage(context, name, signal),
-    close: (): Promise<void> => jail.close(),
+    async close(): Promise<void> {
+      registry.close();
+      await jail.close();
+    },
   };
 }

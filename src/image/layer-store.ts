@@ -34,7 +34,24 @@ export interface PendingLayer {
  * Where a layer's bytes come from. A file is one that we wrote ourselves (on the store's file system), with the digest and
  * size found meanwhile; it is linked into the store.
  */
-export type LayerSource = { kind: 'file'; path: string; digest: Digest; size: number } | { kind: 'stream'; chunks: AsyncIterable<Uint8Array> };
+export type LayerSource =
+  | { kind: 'file'; path: string; digest: Digest; size: number }
+  | { kind: 'stream'; chunks: AsyncIterable<Uint8Array> }
+  | GrowingSource;
+
+/**
+ * A file that is still being written, from its start on: a download. `growth` tells how many bytes are there, and fails when
+ * no more will come. The file becomes the layer's blob when the layer is placed; until then it is its writer's.
+ */
+export interface GrowingSource {
+  kind: 'growing';
+  path: string;
+  growth: AsyncIterable<number>;
+  /** Hears how many bytes were unpacked. */
+  onPosition?: ((position: number) => void) | undefined;
+  /** What the layer may inflate to. */
+  inflated: number;
+}
 
 /**
  * Unpacked layers: `layers/<chain id>/diff`, overlayfs lower folders, shared by all images that begin alike. A layer is
@@ -88,7 +105,8 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
 
   const unpack = async (source: LayerSource): Promise<PendingLayer> => {
     const target = blobs.temporary();
-    const blobFile = `${target}.blob`;
+    const blobFile = source.kind === 'growing' ? source.path : `${target}.blob`;
+    const most = source.kind === 'growing' ? source.inflated : MAX_INFLATED;
     try {
       mkdirSync(join(target, 'diff'), { recursive: true, mode: 0o755 });
       const room = freeSpace(layout.layers);
@@ -100,19 +118,25 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
           kind: 'unpack',
           root: { kind: 'folder', path: join(target, 'diff') },
           folder: '/',
-          source: source.kind === 'stream' ? { kind: 'stream' } : { kind: 'file', path: source.path, known: { digest: source.digest, size: source.size } },
+          source:
+            source.kind === 'file'
+              ? { kind: 'file', path: source.path, known: { digest: source.digest, size: source.size } }
+              : source.kind === 'growing'
+                ? { kind: 'growing', path: source.path }
+                : { kind: 'stream' },
           whiteouts,
           noOverwriteDirNonDir: false,
           owner: undefined,
           keep: source.kind === 'stream' ? blobFile : undefined,
-          limits: { inflated: Math.min(MAX_INFLATED, room), byDisk: room < MAX_INFLATED, entries: 5_000_000 },
+          limits: { inflated: Math.min(most, room), byDisk: room < most, entries: 5_000_000 },
         },
-        source.kind === 'stream' ? source.chunks : undefined,
+        source.kind === 'stream' ? source.chunks : source.kind === 'growing' ? { growth: source.growth } : undefined,
+        source.kind === 'growing' ? source.onPosition : undefined,
       );
       await syncing;
       return { folder: target, blobFile, unpacked };
     } catch (error) {
-      await removeAll(target, blobFile);
+      await removeAll(target, ...(source.kind === 'growing' ? [] : [blobFile]));
       throw error;
     }
   };

@@ -15,6 +15,7 @@ import { containerStreamRoutes } from './routes/container-streams.ts';
 import { containerRoutes } from './routes/containers.ts';
 import { execRoutes } from './routes/execs.ts';
 import { imageRoutes } from './routes/images.ts';
+import { registryRoutes } from './routes/registry.ts';
 import { networkRoutes } from './routes/networks.ts';
 import { systemRoutes } from './routes/system.ts';
 import { unsupportedRoutes } from './routes/unsupported.ts';
@@ -58,6 +59,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     ...containerFileRoutes(services.containers),
     ...execRoutes(services.execs),
     ...containerRoutes(services.containers),
+    ...registryRoutes(services.images),
     ...imageRoutes(services.images),
     ...volumeRoutes(services.volumes),
     ...networkRoutes(services.networks),

@@ -32,7 +32,6 @@ const list = (flag: string, fate: Fate = honoured): OptionOf<'list'> => ({ kind:
 const map = (flag: string, fate: Fate = honoured): OptionOf<'map'> => ({ kind: 'map', flag, fate });
 
 const noSwarm = refused('Gantry has no Swarm mode', '', undefined);
-const noRegistry = moot('there is no registry client yet');
 const noPlugins = refused('plugins are not supported yet');
 const ownMonitor = moot('containers have monitors of their own and need no containerd');
 
@@ -90,18 +89,22 @@ export const OPTIONS = {
   'storage-opts': list('storage-opt', refused('there are no storage options')),
   'exec-opts': list('exec-opt', refused('cgroups are made without systemd', 'native.cgroupdriver=cgroupfs')),
   'selinux-enabled': yesNo('selinux-enabled', refused('SELinux labels are not supported', false)),
-  'insecure-registries': list('insecure-registry', noRegistry),
-  'registry-mirrors': list('registry-mirror', noRegistry),
-  'max-concurrent-downloads': whole('max-concurrent-downloads', noRegistry),
-  'max-concurrent-uploads': whole('max-concurrent-uploads', noRegistry),
-  'max-download-attempts': whole('max-download-attempts', noRegistry),
+  'insecure-registries': list('insecure-registry'),
+  'registry-mirrors': list('registry-mirror'),
+  'allow-nondistributable-artifacts': list('allow-nondistributable-artifacts'),
+  'max-concurrent-downloads': whole('max-concurrent-downloads'),
+  'max-concurrent-uploads': whole('max-concurrent-uploads'),
+  'max-download-attempts': whole('max-download-attempts'),
+  'http-proxy': text('http-proxy'),
+  'https-proxy': text('https-proxy'),
+  'no-proxy': text('no-proxy'),
   'oom-score-adjust': whole('oom-score-adjust', refused('set it where the engine is started', 0)),
   experimental: yesNo('experimental', moot('nothing is hidden behind it')),
   'raw-logs': yesNo('raw-logs', moot('logs have no colours')),
   features: { kind: 'map', flag: 'feature', fate: moot('no feature has a switch') },
   'cdi-spec-dirs': list('cdi-spec-dir'),
   'authorization-plugins': list('authorization-plugin', noPlugins),
-  proxies: { kind: 'object', fate: noRegistry },
+  proxies: { kind: 'object', fate: honoured },
   builder: { kind: 'object', fate: moot('builds are not part of the engine yet') },
   containerd: text('containerd', ownMonitor),
   'containerd-namespace': text('containerd-namespace', ownMonitor),

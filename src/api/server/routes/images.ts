@@ -4,9 +4,10 @@ import type { ApiRequest } from '../api-request.ts';
 import { empty, json, type Reply } from '../reply.ts';
 import type { Route } from '../router.ts';
 import { adaptImage, adaptImageSummary } from '../versions/image.ts';
+import { pull } from './registry.ts';
 import { bytes, progress } from './streams.ts';
 
-/** Images, as far as no registry is needed. */
+/** Images, as far as no registry is needed; and pulling. */
 export function imageRoutes(images: ImageService): Route[] {
   const save = async (request: ApiRequest, names: string[]): Promise<Reply> =>
     bytes(await images.save(names, { platforms: platforms(request) }, request.signal), 'application/x-tar');
@@ -30,13 +31,6 @@ export function imageRoutes(images: ImageService): Route[] {
     { method: 'POST', pattern: '/images/create', handle: (request) => create(images, request) },
     { method: 'POST', pattern: '/images/prune', handle: async ({ query }) => json(await images.prune(query.filters)) },
     {
-      method: 'GET',
-      pattern: '/images/search',
-      handle: () => {
-        throw notImplemented('searching a registry is not there yet: this engine has no registry client');
-      },
-    },
-    {
       method: 'POST',
       pattern: '/gantry/images/bootstrap',
       handle: (request) => {
@@ -54,13 +48,6 @@ export function imageRoutes(images: ImageService): Route[] {
         if (/^(docker\.io\/)?(library\/)?sha256$/.test(repo)) throw invalid('refusing to create an ambiguous tag using digest algorithm as name');
         await images.tag(request.param('name'), { repo, tag: request.query.text('tag') });
         return empty(201);
-      },
-    },
-    {
-      method: 'POST',
-      pattern: '/images/{name}/push',
-      handle: () => {
-        throw notImplemented('pushing images is not there yet: this engine has no registry client; save the image to a file instead');
       },
     },
     {
@@ -113,11 +100,7 @@ async function list(images: ImageService, request: ApiRequest): Promise<Reply> {
 function create(images: ImageService, request: ApiRequest): Promise<Reply> {
   const { query } = request;
   const from = query.text('fromImage');
-  if (from !== undefined) {
-    throw notImplemented(
-      `cannot pull ${JSON.stringify(from)}: this engine has no registry client yet; make an image with "gantry image bootstrap", "load" or "import"`,
-    );
-  }
+  if (from !== undefined) return pull(images, request, from);
   const source = query.text('fromSrc');
   if (source !== '-') {
     throw source === undefined

@@ -69,11 +69,6 @@ export function unsupportedRoutes(): Route[] {
       },
     },
     { method: 'POST', pattern: '/grpc', handle: noSession },
-    {
-      method: 'GET',
-      pattern: '/distribution/{name}/json',
-      handle: notPart('asking a registry about an image is not there yet: this engine has no registry client'),
-    },
     { method: 'GET', pattern: '/containers/{name}/checkpoints', handle: notPart('checkpoints are not part of this engine') },
     { method: 'POST', pattern: '/containers/{name}/checkpoints', handle: notPart('checkpoints are not part of this engine') },
   ];
