@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { conflict, invalid } from '#base/errors.ts';
+import { conflict, EngineError, invalid } from '#base/errors.ts';
 import { ask, gather, pieces } from '../../testing/ask.ts';
 import { serve } from '../../testing/serve.ts';
 
@@ -58,8 +58,38 @@ test('images: load, save, import and bootstrap stream; failures are the last lin
   await images.tag('a', { repo: 'b', tag: '1' });
   assert.deepEqual(await images.remove('r/a:1', { force: true }), [{ Untagged: 'r/a:1 true' }]);
   assert.deepEqual([await images.history('a'), await images.list()], [[], []]);
-  await assert.rejects(images.pull('busybox'), { code: 'not_implemented', message: /no registry client/ });
-  await assert.rejects(images.push('busybox'), { code: 'not_implemented' });
+});
+
+test('pull and push: names with tags and digests, credentials, failures before and after the first message', async () => {
+  await using served = await serve({
+    images: {
+      pull: async function* ({ reference, all, platform, credentials }) {
+        if (reference === 'missing:1') throw new EngineError('not_found', 'manifest for missing:1 not found');
+        yield { status: [reference, all, platform, credentials?.username].join(' ') };
+        throw new EngineError('internal', 'the line dropped');
+      },
+      push: async function* ({ reference, credentials }) {
+        yield { status: `${reference} ${credentials?.identitytoken}` };
+      },
+      distribution: async (reference, credentials) => ({ Descriptor: { digest: `${reference} ${credentials?.password}` }, Platforms: [] }),
+      authenticate: async ({ username }) => ({ Status: `${username} may`, IdentityToken: '' }),
+      search: async (term, { limit }) => [{ name: `${term} ${limit}`, description: '', is_official: false, is_automated: false, star_count: 0 }],
+    },
+  });
+  const { images } = served.client;
+  assert.deepEqual(await Array.fromAsync(await images.pull('host:5000/a', { tag: '1', platform: 'linux/arm64', auth: { username: 'me' } })), [
+    { status: 'host:5000/a:1 true linux/arm64 me' },
+    { errorDetail: { message: 'the line dropped' }, error: 'the line dropped' },
+  ]);
+  const digest = `sha256:${'a'.repeat(64)}`;
+  assert.deepEqual((await Array.fromAsync(await images.pull('a', { tag: digest })))[0], { status: `a@${digest} true  ` });
+  assert.deepEqual((await Array.fromAsync(await images.pull('a')))[0], { status: 'a true  ' });
+  await assert.rejects(images.pull('missing', { tag: '1' }), { code: 'not_found', message: 'manifest for missing:1 not found' });
+  assert.deepEqual(await Array.fromAsync(await images.push('host:5000/a', { tag: '1', auth: { identitytoken: 'secret' } })), [{ status: 'host:5000/a:1 secret' }]);
+  const json = async (method: string, path: string, body?: unknown): Promise<unknown> => JSON.parse((await ask(served, method, path, body === undefined ? undefined : JSON.stringify(body))).text);
+  assert.deepEqual(await json('GET', '/distribution/host:5000/a/b:1/json'), { Descriptor: { digest: 'host:5000/a/b:1 undefined' }, Platforms: [] });
+  assert.deepEqual(await json('GET', '/images/search?term=a&limit=3'), [{ name: 'a 3', description: '', is_official: false, is_automated: false, star_count: 0 }]);
+  assert.deepEqual(await json('POST', '/auth', { username: 'me', password: 'x' }), { Status: 'me may', IdentityToken: '' });
 });
 
 test('volumes and networks', async () => {
@@ -152,11 +182,7 @@ test('what this engine does not have says so', async () => {
   assert.equal((await ask(served, 'GET', '/plugins')).text, '[]\n');
   for (const [method, path] of [
     ['POST', '/build'],
-    ['POST', '/auth'],
-    ['GET', '/images/search?term=a'],
-    ['POST', '/images/create?fromImage=a'],
     ['POST', '/plugins/pull'],
-    ['GET', '/distribution/a/b/json'],
     ['POST', '/swarm/init'],
     ['POST', '/grpc'],
   ] as const) {
