@@ -20,9 +20,8 @@ export interface EndpointOptions {
   resolve?: Resolve;
 }
 
-/** Docker Hub's name in image names, in config.json, and the host that serves it. */
+/** Docker Hub's name in image names, and the host that serves it. */
 export const HUB = 'docker.io';
-export const HUB_KEY = 'https://index.docker.io/v1/';
 const HUB_HOST = 'registry-1.docker.io';
 
 export interface Endpoints {
