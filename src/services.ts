@@ -7,6 +7,7 @@ import { KeyedLock } from '#base/keyed-lock.ts';
 import type { Log } from '#base/log.ts';
 import type { Services } from '#api/services.ts';
 import { API_VERSION, MIN_API_VERSION } from '#api/version.ts';
+import { buildMigrations } from '#build/cache/schema.ts';
 import { Archives } from '#engine/archive.ts';
 import { Attachments } from '#engine/attachments.ts';
 import { containerLookup } from '#engine/container-lookup.ts';
@@ -28,6 +29,7 @@ import { LogRotator, type RotatedLog } from '#engine/logs/rotator.ts';
 import { recoverContainers, type RecoveryReport } from '#engine/recovery.ts';
 import { SeccompCache } from '#engine/oci/seccomp-cache.ts';
 import { Rootfs } from '#engine/rootfs.ts';
+import { stepMigrations } from '#engine/steps/ledger.ts';
 import { System } from '#engine/system.ts';
 import { Volumes } from '#engine/volumes.ts';
 import { volumeMigrations, VolumeStore } from '#engine/volume-store.ts';
@@ -54,6 +56,7 @@ import { networkMigrations } from '#network/store.ts';
 import { asContainerId, asExecId } from '#spec/ids.ts';
 import type { Settings } from '#spec/daemon/options.ts';
 import { randomUUID } from 'node:crypto';
+import { createBuilds } from './daemon/builds.ts';
 import { containerDefaults, findProgram, networkConfig, runtimePaths } from './daemon/decisions.ts';
 import { proxySettings, registryOptions } from './daemon/registry-options.ts';
 
@@ -90,6 +93,7 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
   const facts = readHostFacts({ rootless, cdiDirs: settings['cdi-spec-dirs'] ?? ['/etc/cdi', '/var/run/cdi'], initBinary: settings['init-path'], apparmorDefault: loadDefaultApparmorProfile() });
   const db = openDatabase(layout.database, [
     ...containerMigrations, ...execMigrations, ...eventMigrations, ...imageMigrations, ...registryMigrations, ...networkMigrations, ...volumeMigrations,
+    ...stepMigrations, ...buildMigrations,
   ]);
   const events = new Events(db, clock);
   const store = new ContainerStore(db);
@@ -165,6 +169,8 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
     },
   });
 
+  const builds = createBuilds({ context, images, db, cgroups, runtimePaths: paths, rootless, clock });
+
   const onExit = (id: string, status: ExitStatus): void => {
     const container = asContainerId(id);
     if (store.get(container) === undefined) execs.ended(asExecId(id), status);
@@ -174,6 +180,7 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
   stack.defer(() => db.close());
   stack.defer(() => images.close());
   stack.defer(() => network.close());
+  stack.defer(() => builds.close());
   stack.defer(() => lifecycle.close());
   stack.defer(() => health.close());
   const resources = stack.move();
@@ -183,12 +190,14 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
       containers,
       execs,
       images,
+      builds: builds.service,
       volumes,
       networks: network.networks,
       system,
     },
     async recover() {
       await images.recover();
+      await builds.recover();
       const report = await recoverContainers({ context, lifecycle, health, execs });
       resources.use(monitor.watchExits(layout.exits, onExit));
       resources.use(new Watchdog(context, onExit));

@@ -42,6 +42,7 @@ import type {
 import type { EventMessage, SystemInfo, SystemVersion } from '#spec/wire/system.ts';
 import type { Volume, VolumeCreateRequest, VolumeListResponse, VolumesPruneResponse } from '#spec/wire/volume.ts';
 import type { Filters } from '#spec/filters.ts';
+import type { BuildPruneRequest, BuildPruneResponse, ClassicBuildRequest } from '#spec/wire/build.ts';
 import type { ArchiveStat, AttachOptions, LogOptions, LogBatch, StdioSession } from '#spec/streams.ts';
 
 export interface ContainerService {
@@ -144,6 +145,13 @@ export interface ImageService {
   ): Promise<RegistrySearchResult[]>;
 }
 
+export interface BuildService {
+  /** POST /build: a tar of the context in, the classic builder's lines out. Aborting cancels the build. */
+  classic(request: ClassicBuildRequest, context: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncIterable<JsonMessage>;
+  prune(request: BuildPruneRequest): Promise<BuildPruneResponse>;
+  cancel(id: string): Promise<void>;
+}
+
 export interface VolumeService {
   list(filters: Filters): Promise<VolumeListResponse>;
   create(body: VolumeCreateRequest): Promise<Volume>;
@@ -182,6 +190,7 @@ export interface Services {
   containers: ContainerService;
   execs: ExecService;
   images: ImageService;
+  builds: BuildService;
   volumes: VolumeService;
   networks: NetworkService;
   system: SystemService;

@@ -20,6 +20,8 @@ export interface Jail {
   run<K extends Exclude<Job['kind'], 'pack'>>(job: Extract<Job, { kind: K }>, input?: JobInput, onPosition?: (position: number) => void): Promise<JobResults[K]>;
   /** Packs into `job.into`. */
   packFile(job: PackJob & { into: string }): Promise<JobResults['pack']>;
+  /** Packs without keeping the bytes: for their digest and sizes. */
+  packTally(job: PackJob): Promise<JobResults['pack']>;
   /** Packs as a stream. Stopping early ends the job; failures come out of the stream. */
   pack(job: PackJob, signal?: AbortSignal): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
@@ -211,6 +213,7 @@ export function createJail(options: { threads?: number; idleMs?: number } = {}):
     run: <K extends Exclude<Job['kind'], 'pack'>>(job: Extract<Job, { kind: K }>, input?: JobInput, onPosition?: (position: number) => void) =>
       finish(job, input, onPosition) as Promise<JobResults[K]>,
     packFile: (job) => finish(job) as Promise<JobResults['pack']>,
+    packTally: (job) => finish({ ...job, discard: true }) as Promise<JobResults['pack']>,
     pack: (job, signal) => converse(job, undefined, { signal }),
     async close() {
       await Promise.all([...all].map((worker) => worker.terminate()));

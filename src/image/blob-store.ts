@@ -12,6 +12,7 @@ import type { Layout } from '#host/layout.ts';
  * checked, and renamed into place. A crash leaves at most a temporary file, which the next start removes.
  */
 export interface BlobStore {
+  /** Of a blob that is kept as a file. */
   path(digest: Digest): string;
   has(digest: Digest): boolean;
   /** Bytes. not_found when there is no such blob. */
@@ -27,7 +28,14 @@ export interface BlobStore {
    */
   adopt(file: string, digest: Digest): Promise<void>;
   remove(digest: Digest): void;
+  /** Where blobs come from that are not kept as files; `has`, `size` and `read` know them then. */
+  regenerate(find: (digest: Digest) => Regenerated | undefined): void;
   list(): Promise<Digest[]>;
+}
+
+export interface Regenerated {
+  size: number;
+  read(): AsyncIterable<Uint8Array>;
 }
 
 export function createBlobStore(layout: Pick<Layout, 'blobs' | 'tmp'>): BlobStore {
@@ -35,15 +43,17 @@ export function createBlobStore(layout: Pick<Layout, 'blobs' | 'tmp'>): BlobStor
   mkdirSync(layout.tmp, { recursive: true, mode: 0o700 });
   const path = (digest: Digest): string => join(layout.blobs, digestHex(digest));
   const stats = (digest: Digest): ReturnType<typeof statSync> => statSync(path(digest), { throwIfNoEntry: false });
+  let regenerated: (digest: Digest) => Regenerated | undefined = () => undefined;
   return {
     path,
-    has: (digest) => stats(digest) !== undefined,
+    regenerate: (find) => void (regenerated = find),
+    has: (digest) => stats(digest) !== undefined || regenerated(digest) !== undefined,
     size(digest) {
-      const found = stats(digest);
+      const found = stats(digest) ?? regenerated(digest);
       if (found === undefined) throw notFound(`blob ${digest} is missing from the store`);
       return Number(found.size);
     },
-    read: (digest) => createReadStream(path(digest), { highWaterMark: 1 << 18 }),
+    read: (digest) => (stats(digest) === undefined ? regenerated(digest)?.read() : undefined) ?? createReadStream(path(digest), { highWaterMark: 1 << 18 }),
     temporary: () => join(layout.tmp, `image-${randomUUID()}`),
     sync,
     async adopt(file, digest) {

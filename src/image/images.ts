@@ -79,6 +79,8 @@ export function createImages(options: ImagesOptions) {
     record: (request: RecordRequest): Recorded => recordImage(context, request),
     /** Keeps blobs and layers from the collector: for one piece of work, or by an owner's name over restarts. */
     leases,
+    /** For the build room, which adds images of its own making. */
+    context,
     /** Removes what a crash left half made. */
     async recover(): Promise<void> {
       await Promise.all([layers.sweep(), registry.recover()]);

@@ -1,6 +1,6 @@
 import { mkdirSync, renameSync, statfsSync, readdirSync } from 'node:fs';
 import { link, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { EngineError, invalid, isErrno } from '#base/errors.ts';
 import { KeyedLock } from '#base/keyed-lock.ts';
 import { digestHex, type Digest } from '#spec/digest.ts';
@@ -68,6 +68,13 @@ export interface LayerStore {
   /** Makes sure that all layers of a stack exist; missing ones unpack side by side. Lowest first. */
   ensure(diffIds: readonly Digest[], sources: readonly LayerSource[]): Promise<Layer[]>;
   discard(pending: PendingLayer): Promise<void>;
+  /**
+   * Names a folder that lies elsewhere (a build's) as a layer on top of `below`, without copying or unpacking it. Its bytes
+   * are packed anew when somebody reads its blob. The folder is lent: its owner keeps it as long as `lends` says so.
+   */
+  adopt(folder: string, tally: { diffId: Digest; tarSize: number; contentSize: number }, below: readonly Digest[]): Layer;
+  /** True while a layer lies in that folder. */
+  lends(folder: string): boolean;
   /** A lease on layers by chain id: the collector spares them until disposed. */
   protect(chains: readonly Digest[]): Disposable;
   /**
@@ -93,9 +100,13 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
   mkdirSync(layout.layers, { recursive: true, mode: 0o700 });
   const lock = new KeyedLock();
   const select = db.handle.prepare('SELECT * FROM image_layer WHERE chain_id = ?');
-  const insert = db.handle.prepare('INSERT INTO image_layer VALUES (?, ?, ?, ?, ?, ?)');
+  const insert = db.handle.prepare('INSERT INTO image_layer (chain_id, diff_id, size, blob, blob_size, compression, folder) VALUES (?, ?, ?, ?, ?, ?, ?)');
+  const lent = db.handle.prepare('SELECT 1 FROM image_layer WHERE folder = ? LIMIT 1');
   const home = (chainId: Digest): string => join(layout.layers, digestHex(chainId));
-  const folder = (chainId: Digest): string => join(home(chainId), 'diff');
+  const folder = (chainId: Digest): string => {
+    const elsewhere = select.get(chainId)?.['folder'] as string | null | undefined;
+    return elsewhere ? join(layout.root, elsewhere) : join(home(chainId), 'diff');
+  };
   const whiteouts = options.rootless ? 'userxattr' : 'overlay';
 
   const get = (chainId: Digest): Layer | undefined => {
@@ -173,7 +184,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
         blobSize: unpacked.size,
         compression: unpacked.compression,
       };
-      insert.run(chainId, layer.diffId, layer.size, layer.blob, layer.blobSize, layer.compression);
+      insert.run(chainId, layer.diffId, layer.size, layer.blob, layer.blobSize, layer.compression, null);
       return layer;
     });
   };
@@ -189,6 +200,14 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
   const removeBlobs = async (): Promise<void> => {
     for (const digest of await blobs.list()) if (needed.get(digest) === undefined && !leases.has(digest)) blobs.remove(digest);
   };
+  // Blobs of lent folders are not kept: the same tree always packs to the same bytes.
+  const byBlob = db.handle.prepare('SELECT folder, blob_size FROM image_layer WHERE blob = ? AND folder IS NOT NULL LIMIT 1');
+  blobs.regenerate((digest) => {
+    const row = byBlob.get(digest);
+    if (row === undefined) return undefined;
+    const root = { kind: 'folder', path: join(layout.root, row['folder'] as string) } as const;
+    return { size: row['blob_size'] as number, read: () => jail.pack({ kind: 'pack', root, path: '/', name: '', whiteouts, include: undefined, into: undefined }) };
+  });
 
   return {
     get,
@@ -197,6 +216,15 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
     unpack,
     discard,
     place,
+    adopt(path, { diffId, tarSize, contentSize }, below) {
+      const chainId = chainIds([...below.map((chain) => requireLayer(chain).diffId), diffId]).at(-1) as Digest;
+      const there = get(chainId);
+      if (there !== undefined) return there;
+      const layer: Layer = { chainId, diffId, size: contentSize, blob: diffId, blobSize: tarSize, compression: 'none' };
+      insert.run(chainId, diffId, contentSize, diffId, tarSize, 'none', relative(layout.root, path));
+      return layer;
+    },
+    lends: (path) => lent.get(relative(layout.root, path)) !== undefined,
     async ensure(diffIds, sources) {
       const chains = chainIds(diffIds);
       const missing = chains.map((chain) => get(chain) === undefined);
@@ -241,6 +269,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
         }
       });
       for (const layer of rows) {
+        // A lent folder is its owner's to remove.
         const grave = blobs.temporary();
         try {
           renameSync(home(layer.chainId), grave);

@@ -99,4 +99,6 @@ export const imageMigrations: readonly Migration[] = [
       UPDATE image_name SET target = (SELECT manifest FROM image WHERE image.id = image_name.image);
     `,
   },
+  // Where a layer lies that is not in the store's own folder, relative to the data root.
+  { id: 'image-lent-folders', sql: 'ALTER TABLE image_layer ADD COLUMN folder TEXT; CREATE INDEX image_layer_folder ON image_layer (folder)' },
 ];

@@ -10,6 +10,7 @@ import { refuseBrowsers } from './browser-guard.ts';
 import { createDispatcher } from './dispatcher.ts';
 import type { Headers } from './reply.ts';
 import { Router } from './router.ts';
+import { buildRoutes } from './routes/build.ts';
 import { containerFileRoutes } from './routes/container-files.ts';
 import { containerStreamRoutes } from './routes/container-streams.ts';
 import { containerRoutes } from './routes/containers.ts';
@@ -61,6 +62,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     ...containerRoutes(services.containers),
     ...registryRoutes(services.images),
     ...imageRoutes(services.images),
+    ...buildRoutes(services.builds),
     ...volumeRoutes(services.volumes),
     ...networkRoutes(services.networks),
   ]);

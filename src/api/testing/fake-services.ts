@@ -16,6 +16,7 @@ export function fakeServices(given: FakeServices): Services {
     containers: noun('containers'),
     execs: noun('execs'),
     images: noun('images'),
+    builds: noun('builds'),
     volumes: noun('volumes'),
     networks: noun('networks'),
     system: noun('system'),

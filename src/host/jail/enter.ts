@@ -133,3 +133,82 @@ export function withLayers<T>(lower: readonly string[], target: string, task: (m
     chdir('/');
   }
 }
+
+/** A tree as this thread sees it: switch into it with `enterRoot`. */
+export interface OpenTree {
+  fd: number;
+}
+
+/**
+ * A mount namespace of the thread's own in which trees of layers are open by descriptor. Disposing unmounts them with the
+ * namespace and comes back to the root from outside.
+ */
+export class TreeSpace implements Disposable {
+  readonly #points: string;
+  readonly #opened: number[] = [];
+  readonly #home: { root: number; mounts: number };
+  #count = 0;
+  #separate = false;
+
+  /** `points`: an existing folder of the host below which mount points are made. */
+  constructor(points: string) {
+    const home = outside;
+    if (home === undefined) throw new Error('the thread is not prepared');
+    this.#home = home;
+    this.#points = points;
+  }
+
+  /** A tree to read: folders topmost first; none is an empty tree. */
+  readable(lower: readonly string[]): OpenTree {
+    const [only] = lower;
+    if (lower.length === 1 && only !== undefined) return this.#open(only);
+    const point = this.#point();
+    if (lower.length > 1) {
+      this.#unshare();
+      kernelMounts.overlay({ lower, target: point });
+    }
+    return this.#open(point);
+  }
+
+  /** A tree to change; what changes lands in `upper`. */
+  writable(job: { lower: readonly string[]; upper: string; work: string; userxattr: boolean }): OpenTree {
+    if (job.lower.length === 0) return this.#open(job.upper);
+    this.#unshare();
+    const point = this.#point();
+    kernelMounts.overlay({ lower: job.lower, upper: job.upper, work: job.work, target: point, options: job.userxattr ? ['userxattr'] : [] });
+    return this.#open(point);
+  }
+
+  /** Makes the tree this thread's `/`. */
+  enterRoot(tree: OpenTree): void {
+    fchdir(tree.fd);
+    chroot('.');
+  }
+
+  [Symbol.dispose](): void {
+    for (const fd of this.#opened) close(fd);
+    if (this.#separate) setns(this.#home.mounts, CLONE.NEWNS);
+    fchdir(this.#home.root);
+    chroot('.');
+    chdir('/');
+  }
+
+  #point(): string {
+    const point = `${this.#points}/${this.#count++}`;
+    mkdirSync(point, { recursive: true, mode: 0o755 });
+    return point;
+  }
+
+  #open(path: string): OpenTree {
+    const fd = open(path, O.PATH | constants.O_DIRECTORY);
+    this.#opened.push(fd);
+    return { fd };
+  }
+
+  #unshare(): void {
+    if (this.#separate) return;
+    unshare(CLONE.NEWNS);
+    this.#separate = true;
+    mount(null, '/', null, MS.REC | MS.PRIVATE);
+  }
+}

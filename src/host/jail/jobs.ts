@@ -5,6 +5,10 @@ import { toText } from '#spec/tar/header.ts';
 import { defaultTarLimits, TarReader } from '#spec/tar/reader.ts';
 import { adoptFolders, findChanges, measure } from './changes.ts';
 import { enter } from './enter.ts';
+import { contentDigests } from './files/content.ts';
+import { diffTrees } from './files/diff.ts';
+import { changeFiles } from './files/change.ts';
+import { tidy } from './files/tidy.ts';
 import type { Job, JobResults, PackJob, SpoolJob, StatJob, UnpackJob, UnpackLimits } from './protocol.ts';
 import { look, resolvePath } from './resolve.ts';
 import { countedHash, inflated, knownHash, readGrowing, readPieces, tap, writeAll } from './source.ts';
@@ -40,6 +44,14 @@ export async function runJob(job: Job, streams: JobStreams): Promise<JobResults[
       return findChanges(job);
     case 'measure':
       return measure(job.path);
+    case 'files':
+      return changeFiles(job, streams);
+    case 'content':
+      return contentDigests(job, streams.check);
+    case 'tidy':
+      return tidy(job) as undefined;
+    case 'diff':
+      return diffTrees(job, streams.check) as undefined;
   }
 }
 
@@ -123,6 +135,7 @@ async function pack(job: PackJob, streams: JobStreams): Promise<JobResults['pack
     for (const chunk of packTree(job, totals)) {
       streams.check();
       hash.add(chunk);
+      if (job.discard === true) continue;
       if (into === undefined) await streams.output(chunk);
       else {
         writeAll(into, chunk);

@@ -91,6 +91,8 @@ export interface PackJob {
   include: ByteString[] | undefined;
   /** Write into this new file of the host instead of streaming. */
   into: string | undefined;
+  /** Only the digest and sizes are wanted: nothing is written or streamed. */
+  discard?: boolean;
 }
 
 export interface PackResult {
@@ -153,7 +155,98 @@ export interface MeasureJob {
   path: string;
 }
 
+/** A user or group: a number, or a name that the tree's own /etc/passwd or /etc/group knows. `tree`: folders, topmost first. */
+export type OwnerName = { id: number } | { name: string; tree: string[] };
+export interface FileOwner {
+  user: OwnerName | undefined;
+  group: OwnerName | undefined;
+}
+
+/** Nanoseconds since the epoch as text (structured clones keep them exact); undefined keeps the source's or takes now. */
+type FileTime = string | undefined;
+
+/** What a file action does; all in the terms of LLB's file operations. Paths are resolved inside their tree by the kernel. */
+export type FileStep =
+  | {
+      step: 'copy';
+      /** The tree copied from: folders, topmost first. */
+      from: string[];
+      source: string;
+      destination: string;
+      owner: FileOwner | undefined;
+      /** Octal or symbolic; empty keeps the source's. */
+      mode: string;
+      followSymlink: boolean;
+      contentsOnly: boolean;
+      unpack: boolean;
+      replace: boolean;
+      createDestination: boolean;
+      wildcard: boolean;
+      allowEmpty: boolean;
+      include: string[];
+      exclude: string[];
+      time: FileTime;
+    }
+  | { step: 'mkfile'; path: string; mode: number; data: Uint8Array; owner: FileOwner | undefined; time: FileTime }
+  | { step: 'mkdir'; path: string; mode: number; parents: boolean; owner: FileOwner | undefined; time: FileTime }
+  | { step: 'symlink'; target: string; path: string; owner: FileOwner | undefined; time: FileTime }
+  | { step: 'rm'; path: string; allowNotFound: boolean; wildcard: boolean };
+
+/** Changes a tree: what is written goes to `upper`. Runs in a mount namespace of the thread's own. */
+export interface FilesJob {
+  kind: 'files';
+  /** Topmost first; empty: an empty tree. */
+  lower: string[];
+  upper: string;
+  work: string;
+  /** An existing folder whose subfolders serve as mount points, seen by the worker's thread only. */
+  points: string;
+  userxattr: boolean;
+  steps: FileStep[];
+  limits: UnpackLimits;
+}
+
+/** A digest of names, types, modes, owners and content of what a path or pattern selects: what a copy of it depends on. */
+export interface ContentJob {
+  kind: 'content';
+  tree: string[];
+  points: string;
+  selections: ContentSelection[];
+}
+
+export interface ContentSelection {
+  path: string;
+  wildcard: boolean;
+  followSymlink: boolean;
+  include: string[];
+  exclude: string[];
+}
+
+/** Takes empty mount points out of a layer that the runtime made for one run: those that `lower` does not have. */
+export interface TidyJob {
+  kind: 'tidy';
+  /** Absolute paths without symlinks, parents first. */
+  paths: string[];
+  upper: string;
+  /** Topmost first. */
+  lower: string[];
+}
+
+/** What `upper` has beyond `lower`, as a layer in `into`; files are linked, not copied. All lists are topmost first. */
+export interface DiffJob {
+  kind: 'diff';
+  lower: string[];
+  upper: string[];
+  into: string;
+  points: string;
+}
+
 export interface JobResults {
+  files: undefined;
+  /** One digest a selection; undefined where nothing matches. */
+  content: (Digest | undefined)[];
+  tidy: undefined;
+  diff: undefined;
   unpack: UnpackResult;
   spool: Map<ByteString, SpooledMember>;
   pack: PackResult;
@@ -164,7 +257,7 @@ export interface JobResults {
   measure: number;
 }
 
-export type Job = UnpackJob | SpoolJob | PackJob | AdoptJob | StatJob | ChangesJob | MeasureJob;
+export type Job = UnpackJob | SpoolJob | PackJob | AdoptJob | StatJob | ChangesJob | MeasureJob | FilesJob | ContentJob | TidyJob | DiffJob;
 
 export type ToWorker =
   | { type: 'job'; job: Job }

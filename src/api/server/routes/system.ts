@@ -10,7 +10,8 @@ import { adaptInfo } from '../versions/info.ts';
 import { checked } from './streams.ts';
 
 const PING_HEADERS = {
-  'Builder-Version': '2',
+  // BuildKit's wire is not there yet: clients that can do both take the classic builder.
+  'Builder-Version': '1',
   'Cache-Control': 'no-cache, no-store, must-revalidate',
   Pragma: 'no-cache',
   Swarm: 'inactive',

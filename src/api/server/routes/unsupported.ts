@@ -16,7 +16,6 @@ const notPart =
   };
 
 const noPlugins = notPart('plugins are not there yet: this engine installs none');
-const noBuild = notPart('building images is not there yet: make an image with "gantry image bootstrap", "load" or "import"');
 const noSession = notPart('build sessions are not there yet: this engine does not build images');
 
 /** What Docker has and this engine does not: each answers for itself, so that clients show the reason. */
@@ -56,10 +55,6 @@ export function unsupportedRoutes(): Route[] {
     { method: 'GET', pattern: '/plugins/privileges', handle: noPlugins },
     { method: 'POST', pattern: '/plugins/{rest}', handle: noPlugins },
     { method: 'DELETE', pattern: '/plugins/{rest}', handle: noPlugins },
-    { method: 'POST', pattern: '/build', handle: noBuild },
-    // An engine that builds nothing has no build cache: pruning it succeeds and finds nothing.
-    { method: 'POST', pattern: '/build/prune', handle: () => json({ CachesDeleted: null, SpaceReclaimed: 0 }) },
-    { method: 'POST', pattern: '/build/cancel', handle: noBuild },
     {
       method: 'POST',
       pattern: '/session',

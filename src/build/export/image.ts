@@ -1,0 +1,79 @@
+import { rfc3339Nano } from '#base/clock.ts';
+import type { Digest } from '#spec/digest.ts';
+import type { ImageConfigFile, ImageHistory } from '#spec/oci-image.ts';
+import { renderConfig } from '#image/configuration.ts';
+import type { ImageContext } from '#image/context.ts';
+import { chainIds } from '#image/documents.ts';
+import type { ImageRecord } from '#image/image-store.ts';
+import type { BuildLayers } from '../cache/layers.ts';
+import { isImageLayer, type Tree } from '../tree.ts';
+
+export interface StackedImage {
+  /** Lowest first. */
+  readonly chains: readonly Digest[];
+  readonly diffIds: readonly Digest[];
+  readonly size: number;
+}
+
+export interface ImageExportParts {
+  layers: BuildLayers;
+  images: ImageContext;
+}
+
+/** Names the layers of a tree as image layers; nothing is copied, packed only to find digests. */
+export async function stackImage(tree: Tree, { layers, images }: ImageExportParts): Promise<StackedImage> {
+  const tallies = await Promise.all(tree.map((ref) => (isImageLayer(ref) ? undefined : layers.tally(ref))));
+  const chains: Digest[] = [];
+  const diffIds: Digest[] = [];
+  let size = 0;
+  for (const [at, ref] of tree.entries()) {
+    const tally = tallies[at];
+    const before = isImageLayer(ref) ? images.layers.get(ref) : undefined;
+    // An image layer on other layers than it came with (a merge) is another layer with the same files.
+    const layer =
+      tally === undefined
+        ? before !== undefined && chainBelow(images, before.chainId, chains, before.diffId) ? before : images.layers.adopt(layers.folder(ref), { diffId: before?.diffId as Digest, tarSize: before?.blobSize ?? 0, contentSize: before?.size ?? 0 }, chains)
+        : images.layers.adopt(layers.folder(ref), tally, chains);
+    chains.push(layer.chainId);
+    diffIds.push(layer.diffId);
+    size += layer.size;
+  }
+  return { chains, diffIds, size };
+}
+
+function chainBelow(images: ImageContext, chain: Digest, below: readonly Digest[], diffId: Digest): boolean {
+  return chainIds([...below.map((lower) => images.layers.get(lower)?.diffId as Digest), diffId]).at(-1) === chain;
+}
+
+/**
+ * The configuration of what was built: layers filled in, and times. A layer's entry has the time its layer was made, so that
+ * a build which only found what was there gives the same image again.
+ */
+export function finishConfig(config: ImageConfigFile, diffIds: readonly Digest[], times: readonly (number | undefined)[], epoch: number | undefined): ImageConfigFile {
+  const history = datedHistory(config.history ?? [], times, epoch);
+  const created = epoch === undefined ? (history.at(-1)?.created ?? rfc3339Nano(0n)) : timeText(epoch * 1000);
+  return { ...config, created, rootfs: { type: 'layers', diff_ids: [...diffIds] }, history };
+}
+
+function datedHistory(history: readonly ImageHistory[], times: readonly (number | undefined)[], epoch: number | undefined): ImageHistory[] {
+  let layer = 0;
+  let last: string | undefined;
+  return history.map((entry) => {
+    const time = entry.empty_layer === true ? undefined : times[layer++];
+    if (entry.created !== undefined) {
+      last = entry.created;
+      return entry;
+    }
+    const own = epoch === undefined ? (time === undefined ? last : timeText(time)) : timeText(epoch * 1000);
+    last = own ?? last;
+    return { created: own ?? rfc3339Nano(0n), ...entry };
+  });
+}
+
+const timeText = (milliseconds: number): string => rfc3339Nano(BigInt(Math.round(milliseconds)) * 1_000_000n);
+
+/** Puts the image into the store; the same result is the same image. */
+export function storeImage(stacked: StackedImage, config: ImageConfigFile, { images }: Pick<ImageExportParts, 'images'>): ImageRecord {
+  using _spared = images.layers.protect(stacked.chains);
+  return images.store.add({ config: renderConfig(config), size: stacked.size });
+}

@@ -1,0 +1,70 @@
+import { EngineError, invalid, notImplemented } from '#base/errors.ts';
+import type { Platform } from '#spec/oci-image.ts';
+import type { SentContext } from '../context/contexts.ts';
+import type { SourceOp, Vertex } from '../graph/vertex.ts';
+import { digest } from '../solver/keys.ts';
+import type { PinnedSource } from '../solver/solver.ts';
+import type { BaseImages, FoundImage, ImageWish } from './images.ts';
+
+export interface SourcesOptions {
+  images: BaseImages;
+  /** What the client sent, by name. */
+  contexts: ReadonlyMap<string, SentContext>;
+  wish: Omit<ImageWish, 'platform'>;
+  platform: Platform;
+  /** For schemes beyond images and contexts. */
+  remote?: { pin(op: SourceOp, vertex: Vertex, signal: AbortSignal): Promise<PinnedSource> | undefined };
+}
+
+/** The sources of one build. An image that was found once stays what it was until the build ends. */
+export class BuildSources {
+  readonly #options: SourcesOptions;
+  readonly #images = new Map<string, Promise<FoundImage>>();
+
+  constructor(options: SourcesOptions) {
+    this.#options = options;
+  }
+
+  image(reference: string, platform: Platform, mode: ImageWish['mode']): Promise<FoundImage> {
+    const key = digest([reference, platform.os, platform.architecture, platform.variant, mode]);
+    let found = this.#images.get(key);
+    if (found === undefined) {
+      found = this.#options.images.find(reference, { ...this.#options.wish, platform, mode });
+      found.catch(() => {});
+      this.#images.set(key, found);
+    }
+    return found;
+  }
+
+  async pin(op: SourceOp, vertex: Vertex, signal: AbortSignal): Promise<PinnedSource> {
+    const cut = op.identifier.indexOf('://');
+    const [scheme, rest] = [op.identifier.slice(0, cut), op.identifier.slice(cut + 3)];
+    if (scheme === 'local') return this.#local(rest);
+    if (scheme === 'docker-image') return this.#image(rest, op, vertex);
+    const remote = this.#options.remote?.pin(op, vertex, signal);
+    if (remote !== undefined) return remote;
+    throw notImplemented(`sources of the kind ${JSON.stringify(scheme)} are not there yet`);
+  }
+
+  #local(name: string): PinnedSource {
+    const context = this.#options.contexts.get(name);
+    if (context === undefined) throw invalid(`the build needs files of ${JSON.stringify(name)}, which the client did not send`);
+    return { key: `local ${context.content}`, tree: [context.layer], content: `${context.layer} ${context.content}` };
+  }
+
+  async #image(reference: string, { attributes }: SourceOp, vertex: Vertex): Promise<PinnedSource> {
+    const mode = attributes['image.resolvemode'];
+    const found = await this.image(reference, vertex.platform ?? this.#options.platform, mode === 'pull' || mode === 'local' ? mode : this.#options.wish.mode);
+    const key = `image ${JSON.stringify(found.config.rootfs.diff_ids)}`;
+    if (found.chains !== undefined) return { key, tree: [...found.chains] };
+    return {
+      key,
+      tree: undefined,
+      load: async (tell, signal) => {
+        const chains = await found.load(tell, signal);
+        if (chains.length !== found.config.rootfs.diff_ids.length) throw new EngineError('internal', `${reference} came with ${chains.length} layers instead of ${found.config.rootfs.diff_ids.length}`);
+        return [...chains];
+      },
+    };
+  }
+}

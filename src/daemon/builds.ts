@@ -1,0 +1,63 @@
+/** The build room, plugged into the engine's others. */
+import { join } from 'node:path';
+import type { Clock } from '#base/clock.ts';
+import { invalid } from '#base/errors.ts';
+import type { BuildService } from '#api/services.ts';
+import { Builder } from '#build/builder.ts';
+import { classicBuild } from '#build/legacy/classic.ts';
+import type { ContainerContext } from '#engine/context.ts';
+import { createStepLedger } from '#engine/steps/ledger.ts';
+import { Steps } from '#engine/steps/step-runner.ts';
+import type { CgroupHierarchies } from '#host/cgroup.ts';
+import { createCrun } from '#host/crun.ts';
+import type { Database } from '#host/database.ts';
+import type { Runtime } from '#host/runtime.ts';
+import type { Images } from '#image/images.ts';
+import { goArchitecture } from '#image/configuration.ts';
+import { compileDockerfile } from '#build/frontend-entry.ts';
+import { createBaseImages } from './base-images.ts';
+
+export interface Builds {
+  service: BuildService;
+  recover(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function createBuilds(options: {
+  context: ContainerContext;
+  images: Images;
+  db: Database;
+  cgroups: CgroupHierarchies;
+  runtimePaths: Readonly<Record<string, string>>;
+  rootless: boolean;
+  clock: Clock;
+}): Builds {
+  const { context, images, db, cgroups, rootless, clock } = options;
+  const { layout, log, jail, networks, facts, defaults, filters, cgroupParent } = context;
+  // Steps have a state folder of their own: no container's recovery meets them.
+  const stateRoot = join(layout.run, 'step-state');
+  let runtime: Runtime | undefined;
+  const stepRuntime = (): { runtime: Runtime; stateRoot: string } => {
+    const name = defaults.defaultRuntime;
+    const path = options.runtimePaths[name];
+    if (path === undefined) throw invalid(`unknown or invalid runtime name: ${name}`);
+    return { runtime: (runtime ??= createCrun({ path, name, stateRoot, cgroups })), stateRoot };
+  };
+  const steps = new Steps({ layout, log, mounts: context.mounts, jail, networks, facts, defaults, filters, cgroups, cgroupParent, ledger: createStepLedger(db), runtime: stepRuntime, rootless });
+  const builder = new Builder({
+    layout, db, log, clock, jail, steps, rootless,
+    images: images.context,
+    baseImages: createBaseImages(images),
+    frontend: compileDockerfile,
+    platform: { os: 'linux', architecture: goArchitecture() },
+  });
+  return {
+    service: {
+      classic: (request, body, signal) => classicBuild(builder, request, body, signal),
+      prune: async () => ({ CachesDeleted: null, SpaceReclaimed: 0 }),
+      cancel: async () => {},
+    },
+    recover: () => builder.recover(),
+    close: async () => {},
+  };
+}
