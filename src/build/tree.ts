@@ -16,8 +16,6 @@ export function stacked(...trees: readonly Tree[]): Tree {
   return all.filter((ref, at) => all.lastIndexOf(ref) === at);
 }
 
-export const sameTree = (a: Tree, b: Tree): boolean => a.length === b.length && a.every((ref, at) => ref === b[at]);
-
 /** The layers of `tree` above `base`, when it begins with all of it. */
 export function above(tree: Tree, base: Tree): Tree | undefined {
   return base.every((ref, at) => tree[at] === ref) ? tree.slice(base.length) : undefined;

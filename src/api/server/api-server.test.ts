@@ -11,7 +11,7 @@ test('ping answers with the headers that clients negotiate by', async () => {
   for (const line of [
     'HTTP/1.1 200 OK',
     'Api-Version: 1.55',
-    'Builder-Version: 2',
+    'Builder-Version: 1',
     'Cache-Control: no-cache, no-store, must-revalidate',
     'Docker-Experimental: false',
     'Ostype: linux',

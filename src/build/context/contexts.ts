@@ -35,22 +35,3 @@ export async function contextFromTar(tar: AsyncIterable<Uint8Array>, { layers, j
     throw error;
   }
 }
-
-/** A context that holds the one file. */
-export async function contextFromFile(name: string, content: Uint8Array, parts: { layers: BuildLayers; jail: Jail; points: string }): Promise<SentContext> {
-  const { layers, jail, points } = parts;
-  const layer = layers.create();
-  const held = layers.protect([layer.id]);
-  try {
-    await jail.run<'files'>({
-      kind: 'files', lower: [], upper: layer.upper, work: layer.work, points, userxattr: false, limits: { inflated: 0, entries: 0 },
-      steps: [{ step: 'mkfile', path: `/${name}`, mode: 0o644, data: content, owner: undefined, time: undefined }],
-    });
-    await layers.seal(layer);
-    return { layer: layer.id, folder: layer.upper, content: layer.id, [Symbol.dispose]: () => held[Symbol.dispose]() };
-  } catch (error) {
-    held[Symbol.dispose]();
-    await layers.discard(layer);
-    throw error;
-  }
-}

@@ -22,7 +22,7 @@ export interface ImageExportParts {
 
 /** Names the layers of a tree as image layers; nothing is copied, packed only to find digests. */
 export async function stackImage(tree: Tree, { layers, images }: ImageExportParts): Promise<StackedImage> {
-  const tallies = await Promise.all(tree.map((ref) => (isImageLayer(ref) ? undefined : layers.tally(ref))));
+  const tallies = await Promise.all(tree.map(async (ref) => (isImageLayer(ref) ? undefined : layers.tally(ref))));
   const chains: Digest[] = [];
   const diffIds: Digest[] = [];
   let size = 0;

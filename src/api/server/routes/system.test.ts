@@ -181,7 +181,6 @@ test('what this engine does not have says so', async () => {
   for (const path of ['/swarm', '/services', '/nodes/x', '/secrets', '/configs/x', '/tasks']) assert.equal(await statusOf('GET', path), 503, path);
   assert.equal((await ask(served, 'GET', '/plugins')).text, '[]\n');
   for (const [method, path] of [
-    ['POST', '/build'],
     ['POST', '/plugins/pull'],
     ['POST', '/swarm/init'],
     ['POST', '/grpc'],
@@ -190,5 +189,5 @@ test('what this engine does not have says so', async () => {
     assert.equal(status, 501, `${method} ${path}`);
     assert.match((JSON.parse(text) as { message: string }).message, /\w+ \w+ \w+/);
   }
-  assert.equal((await ask(served, 'POST', '/build/prune')).status, 200);
+
 });
