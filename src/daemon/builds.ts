@@ -14,7 +14,7 @@ import type { Database } from '#host/database.ts';
 import type { Runtime } from '#host/runtime.ts';
 import type { Images } from '#image/images.ts';
 import { goArchitecture } from '#image/configuration.ts';
-import { compileDockerfile } from '#build/frontend-entry.ts';
+import { compileDockerfile } from '#build/dockerfile/compile/compile.ts';
 import { createBaseImages } from './base-images.ts';
 
 export interface Builds {

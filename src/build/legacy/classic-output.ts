@@ -17,6 +17,8 @@ export class ClassicOutput {
   #at = 0;
   #headed = false;
   #running = false;
+  /** Nothing was run since the stage's FROM. */
+  #cached = true;
   #wake: (() => void) | undefined;
   #over = false;
   #done = false;
@@ -85,12 +87,17 @@ export class ClassicOutput {
 
   /** True when the step is over. */
   #follow({ output, text }: FrontendStep): boolean {
-    if (output === undefined || this.#seen.has(output.vertex)) return true;
-    const events = this.#events.get(output.vertex) ?? [];
     const from = /^FROM\b/i.test(text);
+    if (from) this.#cached = true;
+    if (output === undefined || this.#seen.has(output.vertex)) {
+      if (!from) this.#metadata(text);
+      return true;
+    }
+    const events = this.#events.get(output.vertex) ?? [];
     for (let event = events.shift(); event !== undefined; event = events.shift()) {
       switch (event.kind) {
         case 'started':
+          this.#cached &&= from;
           if (/^RUN\b/i.test(text)) {
             this.#running = true;
             this.say({ stream: ` ---> Running in ${digest(output).slice(0, 12)}\n` });
@@ -121,8 +128,19 @@ export class ClassicOutput {
     return true;
   }
 
+  /** A step that changes the configuration alone: it was there before when everything below it was. */
+  #metadata(text: string): void {
+    if (this.#cached) {
+      this.say({ stream: ' ---> Using cache\n' });
+      return;
+    }
+    const id = digest(['metadata', this.#at, text]).slice(0, 12);
+    this.say({ stream: ` ---> Running in ${id}\n` });
+    if (this.#remove) this.say({ stream: ` ---> Removed intermediate container ${id}\n` });
+  }
+
   /** The classic builder made an image of every step; these names stand for them. */
-  #name({ output, config }: FrontendStep): string {
-    return digest([output, config.config]).slice(0, 12);
+  #name({ output, text }: FrontendStep): string {
+    return digest([output, text]).slice(0, 12);
   }
 }
