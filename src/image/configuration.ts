@@ -3,11 +3,6 @@ import type { ImageConfigFile, ImageRunConfig } from '#spec/oci-image.ts';
 import { digestOf } from './documents.ts';
 import type { NewImage } from './image-store.ts';
 
-/** Node's architecture names in Go's. */
-export function goArchitecture(arch: string = process.arch): string {
-  return ({ x64: 'amd64', ia32: '386', ppc64: 'ppc64le' } as Record<string, string>)[arch] ?? arch;
-}
-
 /** The bytes of a configuration in an order that is always the same, so that the same image has the same id. */
 export function renderConfig(config: ImageConfigFile): NewImage['config'] {
   const { created, author, comment, architecture, os, variant, config: run, rootfs, history } = config;

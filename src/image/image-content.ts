@@ -6,7 +6,8 @@ import type { ImageContext } from './context.ts';
 import { digestOf, parseManifest } from './documents.ts';
 import type { ImageRecord } from './image-store.ts';
 import type { Layer } from './layer-store.ts';
-import { bestPlatform, parsePlatform, platformOf, renderPlatform } from './platform.ts';
+import { renderPlatform } from '#spec/platform.ts';
+import { bestPlatform, parsePlatform, platformOf } from './platform.ts';
 import { platformsOf, selectImage } from './select.ts';
 
 export interface BlobContent {

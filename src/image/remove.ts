@@ -9,7 +9,8 @@ import { createdAt } from './configuration.ts';
 import { emitImage, type ImageContext, type ImageUser } from './context.ts';
 import { familiar, isDigestName, recordName, type ImageRecord } from './image-store.ts';
 import { booleanFilter } from './list.ts';
-import { bestPlatform, hostPlatform, parsePlatform, platformOf, platformScore, renderPlatform } from './platform.ts';
+import { renderPlatform } from '#spec/platform.ts';
+import { bestPlatform, hostPlatform, parsePlatform, platformOf, platformScore } from './platform.ts';
 import { platformsOf, type PlatformImage } from './select.ts';
 import { unpackPlatform } from './unpack-platform.ts';
 

@@ -4,7 +4,8 @@ import type { Platform } from '#spec/oci-image.ts';
 import type { ImageContext } from './context.ts';
 import { parseConfig } from './documents.ts';
 import type { FoundImage, ImageRecord } from './image-store.ts';
-import { bestPlatform, normalize, parsePlatform, platformOf, platformScore, renderPlatform } from './platform.ts';
+import { bestPlatform, parsePlatform, platformOf, platformScore } from './platform.ts';
+import { normalPlatform, renderPlatform } from '#spec/platform.ts';
 import type { Member } from './target-store.ts';
 
 /** An image of a target that is here, unpacked or not. */
@@ -47,6 +48,6 @@ const isSingle = (context: ImageContext, image: ImageRecord, target: Digest): bo
 /** As strict as Docker with images of one platform: a variant that only one side names does not matter. */
 function suits(own: Platform, wanted: Platform): boolean {
   if (platformScore(own, wanted) > 0) return true;
-  const [have, want] = [normalize(own), normalize(wanted)];
+  const [have, want] = [normalPlatform(own), normalPlatform(wanted)];
   return have.os === want.os && have.architecture === want.architecture && (have.variant === undefined || want.variant === undefined);
 }

@@ -6,7 +6,7 @@ import { after, test } from 'node:test';
 import { mediaTypes } from '#spec/oci-image.ts';
 import type { Digest } from '#spec/digest.ts';
 import { openDatabase } from '#host/database.ts';
-import { goArchitecture } from './configuration.ts';
+import { goArchitecture } from '#spec/platform.ts';
 import { digestOf } from './documents.ts';
 import { createImageStore, type ImageStore } from './image-store.ts';
 import { imageMigrations } from './schema.ts';

@@ -8,13 +8,17 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { goArchitecture } from '#spec/platform.ts';
+import { mediaTypes } from '#spec/oci-image.ts';
+import { blobsOf, buildImage, entryOf, indexOf, layout, type BuiltImage } from '../image/layouts.ts';
 import { clientHost, importBusybox } from '../clients/host.ts';
 import { createDockerCli, until, type CliResult, type DockerCli } from '../clients/docker-cli.ts';
 
 const image = 'gantry-parity/busybox:1';
+const multi = 'gantry-parity/multi:1';
 const [up, done, made, network, volume] = ['up', 'done', 'made', 'net', 'vol'].map((name) => `gp-${name}-${process.pid}`) as [string, string, string, string, string];
 const entry = new URL('../../src/gantry.ts', import.meta.url).pathname;
-const substitutes: Readonly<Record<string, string>> = { IMAGE: image, UP: up, DONE: done, MADE: made, NET: network, VOL: volume };
+const substitutes: Readonly<Record<string, string>> = { IMAGE: image, MULTI: multi, UP: up, DONE: done, MADE: made, NET: network, VOL: volume };
 
 let docker: DockerCli;
 let url = '';
@@ -30,6 +34,7 @@ before(async () => {
   version = (await docker.ok(['version', '-f', '{{.Client.APIVersion}}'])).stdout.trim();
   scratch = mkdtempSync(join(tmpdir(), 'gantry-parity-'));
   await importBusybox(docker, image);
+  await docker(['load', '-i', multiPlatform()]);
   await docker.ok(['network', 'create', network]);
   await docker.ok(['volume', 'create', '--label', 'a=b', volume]);
   await docker.ok(['run', '-d', '--name', up, '-p', '127.0.0.1::80', '-p', '81/udp', '-l', 'a=b', '-l', 'c.d-e=f', '--health-cmd', 'true', '--health-interval', '1s', image, 'sh', '-c', 'echo out; echo err >&2; exec sleep 1000']);
@@ -42,10 +47,19 @@ after(async () => {
   for (const name of [up, done, made]) await docker(['rm', '-fv', name]);
   await docker(['network', 'rm', network]);
   await docker(['volume', 'rm', '-f', volume]);
-  await docker(['rmi', '-f', image]);
+  await docker(['rmi', '-f', image, multi]);
   rmSync(scratch, { recursive: true, force: true });
   await release();
 });
+
+/** An archive with an index of this machine's platform and another. */
+function multiPlatform(): string {
+  const [mine, other] = [goArchitecture(), 's390x'].map((architecture) => buildImage({ os: 'linux', architecture }, [{ name: 'arch', content: architecture }])) as [BuiltImage, BuiltImage];
+  const index = indexOf(entryOf(other), entryOf(mine));
+  const path = join(scratch, 'multi.tar');
+  writeFileSync(path, layout(`docker.io/${multi}`, mediaTypes.ociIndex, index, [...blobsOf(mine), ...blobsOf(other)]));
+  return path;
+}
 
 function gantry(args: string[], input?: string): Promise<CliResult> {
   const child = spawn(process.execPath, ['--', entry, ...args], {
@@ -83,7 +97,7 @@ function same(line: string, input?: string): void {
 /** Words parted by spaces; quotes keep them together; capital names stand for this test's things. */
 function words(line: string): string[] {
   return [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare = '']) =>
-    (quoted ?? bare).replace(/\b(IMAGE|UP|DONE|MADE|NET|VOL)\b/g, (name) => substitutes[name] ?? name).replaceAll('SCRATCH', () => scratch),
+    (quoted ?? bare).replace(/\b(IMAGE|MULTI|UP|DONE|MADE|NET|VOL)\b/g, (name) => substitutes[name] ?? name).replaceAll('SCRATCH', () => scratch),
   );
 }
 
@@ -93,6 +107,7 @@ describe('lists', () => {
     "ps -a -f name=gp- --format '{{json .}}'", "ps -a -f name=gp- --format 'table {{.Names}}\t{{.Label \"a\"}}\t{{.Networks}}\t{{.Mounts}}\t{{.LocalVolumes}}'",
     "ps -a -f name=gp- --format '{{.Names | upper}} {{len .ID}} {{.State}} {{.CreatedAt}}'", 'ps -a -f name=gp- --format raw', 'container ls -f status=exited -f name=gp-',
     'images IMAGE', 'images --no-trunc IMAGE', "images IMAGE --format '{{.Repository}}|{{.Tag}}|{{.ID}}|{{.Size}}|{{.VirtualSize}}'", 'image ls --format json IMAGE', 'images gantry-parity/none',
+    'images --digests MULTI', 'images --tree MULTI', 'images --tree -q MULTI', 'images --tree --digests MULTI', 'images --tree -a MULTI', 'history --platform linux/s390x MULTI', "history --platform linux/s390x --format '{{.ID}} {{.CreatedBy}}' MULTI",
     'history IMAGE', 'history --no-trunc IMAGE', 'history -H=false IMAGE', 'history -q IMAGE',
     'network ls -f name=NET', 'network ls -q -f name=NET', "network ls -f name=NET --format '{{.Name}} {{.Driver}} {{.Internal}} {{.IPv6}} {{.CreatedAt}}'",
     'volume ls -f name=VOL', 'volume ls -q -f name=VOL', 'volume ls -f name=VOL --format json', 'port UP', 'port UP 80', 'port UP 81/udp', 'top UP -o pid,args', 'diff DONE',
@@ -102,6 +117,7 @@ describe('lists', () => {
 
 describe('inspect', () => {
   for (const line of [
+    'inspect MULTI', 'image inspect --platform linux/s390x MULTI', "image inspect -f '{{.Descriptor.Digest}} {{.Architecture}}' MULTI",
     'inspect DONE', 'inspect IMAGE', 'inspect NET', 'inspect VOL', 'inspect DONE MADE', 'container inspect -s DONE', 'image inspect IMAGE', 'network inspect NET', 'volume inspect VOL',
     'inspect --type container DONE', "inspect -f '{{.ID}} {{.State.Status}} {{.State.ExitCode}}' DONE", "inspect -f '{{json .State}}' DONE", "inspect -f '{{json .Config.Cmd}}' DONE",
     "inspect -f '{{.Config.Labels}} {{index .Config.Labels \"a\"}} {{index .Config.Labels \"none\"}}|' UP", "inspect -f '{{.Config.Labels.a}} {{.Config.Labels.none}}' UP",
@@ -130,6 +146,7 @@ describe('errors', () => {
     'ps x', 'ps --foo', 'ps -n x', 'ps --last', "ps --format '{{.ID'", "ps --format '{{.Foo}}'", 'ps -f foo', 'rename a', 'stop', 'cp a b', 'cp a', 'cp /no/such/file UP:/', 'cp SCRATCH/none UP:/', 'cp UP:/no/such SCRATCH/x', 'cp UP:/etc/passwd /no/such/x', 'nonsense', 'container nonsense',
     'inspect nope', 'inspect nope DONE', 'inspect --type foo x', 'container inspect nope', 'image inspect nope', 'volume inspect nope', 'network inspect nope', 'logs nope', 'logs --since foo UP', 'port UP 99', 'port UP x', 'top DONE', 'attach DONE', 'attach nope',
     'exec nope true', 'exec DONE true', 'exec UP', 'start nope', 'stop nope', 'restart nope', 'kill nope', 'kill -s FOO UP', 'pause nope', 'unpause UP', 'wait nope', 'rm nope', 'rm -f nope', 'rm UP', 'rename nope x', 'update UP', 'update nope -m 1g',
+    'image inspect --platform linux/riscv64 MULTI', 'image inspect --platform foo/bar/baz/qux MULTI', 'history --platform linux/riscv64 MULTI', 'history --platform foo MULTI', 'save --platform a/b/c/d MULTI', 'rmi --platform a,b MULTI', 'history -H=false --platform linux/s390x MULTI', 'save --platform linux/riscv64 -o SCRATCH/x MULTI', 'rmi --platform linux/riscv64 MULTI', 'run --rm --pull never --platform linux/riscv64 MULTI true',
     'rmi nope', 'rmi -f nope', 'tag nope a', 'tag IMAGE A', 'tag IMAGE a:b:c', 'save nope', 'load -i /no/such', 'import /no/such', 'commit nope', 'commit DONE BAD', 'export nope', 'diff nope', 'history nope',
     'volume rm nope', 'volume rm -f nope', 'volume rm VOL', 'volume create --name a b', 'network rm nope', 'network rm -f nope', 'network connect nope UP', 'network connect NET nope', 'network disconnect NET UP', 'network create --gateway 1.2.3.4 x',
     'events --since foo', '--foo ps', '-H unix:///no/such ps', '--context nope ps', '-H a --context b ps', 'container prune -f --filter foo=bar', 'volume prune -f --filter foo=bar',

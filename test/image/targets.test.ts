@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { mediaTypes } from '#spec/oci-image.ts';
 import { parseDigest } from '#spec/digest.ts';
-import { goArchitecture } from '#image/configuration.ts';
+import { goArchitecture } from '#spec/platform.ts';
 import { blob, blobsOf, buildAttestation, buildImage, descriptor, entryOf, indexOf, json, layout, sha, type BuiltImage } from './layouts.ts';
 import { archive, collect, load, messages, needsRoot, save, stream, workshop } from './workshop.ts';
 

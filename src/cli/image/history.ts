@@ -18,14 +18,14 @@ export const command = defineCommand({
   args: { min: 1, max: 1 },
   complete: ['image'],
   async run({ cli, flags, args: [name = ''] }) {
-    const layers = await (await cli.client()).images.history(name, { platform: platformJson(flags.platform) });
+    const layers = await (await cli.client()).images.history(name, { platform: platformJson(flags.platform, 'invalid platform: ') });
     const trunc = !flags['no-trunc'];
     const rows = layers.map((layer) => {
       const createdAt = (): string => (layer.Created <= -62135596800 ? '' : localRfc3339(new Date(layer.Created * 1000)));
       return new Row('*formatter.historyContext', {
         ID: () => (trunc ? shortId(layer.Id) : layer.Id),
         CreatedAt: createdAt,
-        CreatedSince: () => (layer.Created <= -62135596800 ? 'N/A' : flags.human ? ago(layer.Created) : createdAt()),
+        CreatedSince: () => (layer.Created <= 0 ? 'N/A' : flags.human ? ago(layer.Created) : createdAt()),
         CreatedBy: () => {
           const by = layer.CreatedBy.replaceAll('\t', ' ');
           return trunc ? ellipsis(by, 45) : by;

@@ -1,4 +1,4 @@
-import { defineCommand } from '../command/command.ts';
+import { CliError, defineCommand } from '../command/command.ts';
 import * as flag from '../command/flag.ts';
 import { formatList } from '../format/list.ts';
 import { imageFormat, imageRows } from './row.ts';
@@ -18,12 +18,15 @@ export const command = defineCommand({
   args: { min: 0, max: 1 },
   complete: ['image'],
   async run({ cli, flags, args: [wanted] }) {
-    if (flags.tree) {
-      const { showTree } = await import('./tree.ts');
-      return showTree(cli, { all: flags.all, filters: flags.filter });
-    }
     const format = flags.format || (flags.quiet ? '' : (cli.config.imagesFormat ?? ''));
     const filters = wanted === undefined ? flags.filter : { ...flags.filter, reference: [...(flags.filter['reference'] ?? []), wanted] };
+    if (flags.tree) {
+      for (const [name, chosen] of Object.entries({ quiet: flags.quiet, 'no-trunc': flags['no-trunc'], 'show-digest': flags.digests, format: flags.format !== '' })) {
+        if (chosen) throw new CliError(`--${name} is not yet supported with --tree`);
+      }
+      const { showTree } = await import('./tree.ts');
+      return showTree(cli, { all: flags.all, filters });
+    }
     const images = await (await cli.client()).images.list({ all: flags.all, filters });
     const wantsDigest = flags.digests || format.includes('{{.Digest}}');
     const rows = images.flatMap((image) => imageRows(image, { trunc: !flags['no-trunc'], digests: flags.digests, wantsDigest }));

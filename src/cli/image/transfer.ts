@@ -21,7 +21,7 @@ export const save: Command = defineCommand({
   complete: ['image'],
   async run({ cli, flags, args }) {
     const client = await cli.client();
-    const platforms = flags.platform.flatMap((item) => platformJson(item) ?? []);
+    const platforms = flags.platform.flatMap((item) => platformJson(item, 'invalid platform: ') ?? []);
     await saveStream(cli, flags.output, 'save image', () => client.images.save(args, { platforms }));
   },
 });
@@ -48,7 +48,7 @@ export const load: Command = defineCommand({
   async run({ cli, flags }) {
     if (flags.input === '' && stdinIsTerminal()) throw new CliError('requested load from stdin, but stdin is empty');
     const tar = flags.input === '' ? (process.stdin as AsyncIterable<Uint8Array>) : fileStream(flags.input);
-    const platforms = flags.platform.flatMap((item) => platformJson(item) ?? []);
+    const platforms = flags.platform.flatMap((item) => platformJson(item, 'invalid platform: ') ?? []);
     const client = await cli.client();
     const messages = await client.images.load(tar, { quiet: flags.quiet || !cli.out.terminal, platforms });
     await showProgress(messages, cli.out);
@@ -120,7 +120,7 @@ export const push: Command = defineCommand({
     if (parts.tag === undefined && !flags['all-tags'] && !flags.quiet) cli.out.line('Using default tag: latest');
     const messages = await (await cli.client()).images.push(parts.name, {
       tag: flags['all-tags'] ? undefined : (parts.tag ?? 'latest'),
-      platform: platformJson(flags.platform),
+      platform: platformJson(flags.platform, 'invalid platform: '),
       auth: await credentialsFor(cli, name),
     });
     await showProgress(messages, flags.quiet ? undefined : cli.out);

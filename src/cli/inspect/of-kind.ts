@@ -1,4 +1,6 @@
-import { defineCommand, type Command } from '../command/command.ts';
+import { messageOf } from '#base/errors.ts';
+import { parsePlatform } from '#spec/platform.ts';
+import { CliError, defineCommand, type Command } from '../command/command.ts';
 import * as flag from '../command/flag.ts';
 import { fetchers, inspectAll } from './inspect.ts';
 
@@ -40,9 +42,13 @@ export const volume: Command = defineCommand({
   run: async ({ cli, flags, args }) => inspectAll(cli, args, flags.format, fetchers.volume(await cli.client())),
 });
 
-/** The API takes a platform as JSON; undefined when none was asked for. */
-export function platformJson(text: string): string | undefined {
+/** The API takes a platform as JSON; undefined when none was asked for. `prefix` is what docker puts before a complaint. */
+export function platformJson(text: string, prefix = ''): string | undefined {
   if (text === '') return undefined;
-  const [os = '', architecture = '', variant] = text.split('/');
-  return JSON.stringify({ architecture, os, ...(variant === undefined ? {} : { variant }) });
+  try {
+    const { os, architecture, variant } = parsePlatform(text);
+    return JSON.stringify({ architecture, os, ...(variant === undefined ? {} : { variant }) });
+  } catch (error) {
+    throw new CliError(`${prefix}${messageOf(error)}`);
+  }
 }

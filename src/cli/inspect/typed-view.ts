@@ -50,6 +50,8 @@ export function typedView(source: unknown): TypedView {
         if (dictionaries.has(receiver)) return { value: undefined };
         const other = goNames[name];
         if (other !== undefined && Object.hasOwn(receiver, other)) return { value: receiver[other] };
+        // Types of the OCI specification have small initials in JSON.
+        for (const small of [name.charAt(0).toLowerCase() + name.slice(1), name.toLowerCase()]) if (Object.hasOwn(receiver, small)) return { value: receiver[small] };
         return Object.hasOwn(omitted, name) ? { value: omitted[name] } : undefined;
       },
       strictKeys: true,
