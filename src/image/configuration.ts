@@ -3,6 +3,8 @@ import type { ImageConfigFile, ImageRunConfig } from '#spec/oci-image.ts';
 import { digestOf } from './documents.ts';
 import type { NewImage } from './image-store.ts';
 
+export { goArchitecture } from '#spec/platform.ts';
+
 /** The bytes of a configuration in an order that is always the same, so that the same image has the same id. */
 export function renderConfig(config: ImageConfigFile): NewImage['config'] {
   const { created, author, comment, architecture, os, variant, config: run, rootfs, history } = config;

@@ -3,6 +3,8 @@ import type { ImageConfigFile, Platform } from '#spec/oci-image.ts';
 import { goArchitecture, normalPlatform, parsePlatform as parseText } from '#spec/platform.ts';
 import { isFields } from './documents.ts';
 
+export { normalPlatform as normalize, renderPlatform } from '#spec/platform.ts';
+
 /** What an API client wrote: `linux/arm64/v8`, or `{"os":"linux","architecture":"arm64"}`. */
 export const parsePlatform = (text: string): Platform => (text.startsWith('{') ? parseJsonPlatform(text) : parseText(text));
 
