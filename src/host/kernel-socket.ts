@@ -6,7 +6,7 @@ export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16 } as const;
 export const SOCK = { STREAM: 1, DGRAM: 2, RAW: 3, SEQPACKET: 5, NONBLOCK: 0x800, CLOEXEC: 0x80000 } as const;
 export const MSG = { PEEK: 2, DONTWAIT: 0x40, NOSIGNAL: 0x4000, TRUNC: 0x20 } as const;
 export const EPOLL = { IN: 1, OUT: 4, ERR: 8, HUP: 16, RDHUP: 0x2000, ET: 0x80000000 } as const;
-const [EAGAIN, EINTR] = [11, 4];
+const [EAGAIN, EINTR, EINPROGRESS] = [11, 4, 115];
 
 const c = {
   socket: bind('int socket(int domain, int type, int protocol)'),
@@ -62,6 +62,12 @@ export function connectUnix(fd: number, path: string): void {
     const address = unixAddress(short);
     check(c.connect(fd, address, address.length), 'connect', path);
   });
+}
+
+/** Connects to a sockaddr. A stream socket that does not block goes on connecting: it is writable when it is done. */
+export function connectSocket(fd: number, address: Uint8Array): void {
+  if (Number(c.connect(fd, address, address.length)) === 0) return;
+  if (lastErrno() !== EINPROGRESS) throw errnoError(lastErrno(), 'connect');
 }
 
 export function bindSocket(fd: number, address: Uint8Array): void {

@@ -56,7 +56,23 @@ export interface SandboxRecord {
   ports: PortRecord[];
   exposed: string[];
   extraHosts: string[];
+  /** As it was written; a file that differs was edited by a user. */
   resolvConf: string;
+  /** What the container asked for; absent in records of early versions. */
+  dns?: ResolverWishes;
+  /** Set from when on the sandbox asks the engine's own resolver: since its start or since it joined a network with names. */
+  names?: {
+    /** Asked from within the sandbox; none: the host's. */
+    servers: string[];
+    /** The container sets `ndots` itself: names without a dot are left to search domains. */
+    keepsDotless: boolean;
+  };
+}
+
+export interface ResolverWishes {
+  dns: string[];
+  dnsSearch: string[];
+  dnsOptions: string[];
 }
 
 export interface EndpointRecord {

@@ -45,11 +45,15 @@ export function viewEndpoint(endpoint: EndpointRecord, sandbox: SandboxRecord): 
     IPv6Gateway: '',
     GlobalIPv6Address: '',
     GlobalIPv6PrefixLen: 0,
-    DNSNames: endpoint.networkName === 'bridge' ? undefined : dnsNames(endpoint, sandbox),
+    DNSNames: hasNames(endpoint) ? dnsNames(endpoint, sandbox) : undefined,
   };
 }
 
-function dnsNames(endpoint: EndpointRecord, sandbox: SandboxRecord): string[] {
+/** The default bridge has no names. */
+export const hasNames = (endpoint: EndpointRecord): boolean => endpoint.networkName !== 'bridge';
+
+/** What the container is called on a network; its own name first. */
+export function dnsNames(endpoint: EndpointRecord, sandbox: SandboxRecord): string[] {
   const names = [sandbox.name, ...(endpoint.settings.Aliases ?? []), sandbox.container.slice(0, 12), sandbox.hostname];
   return [...new Set(names)].filter((name) => name !== '');
 }
