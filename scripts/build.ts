@@ -38,10 +38,10 @@ const common: BuildOptions = {
 mkdirSync(aside, { recursive: true });
 const workers = globSync('src/*/**/*.worker.ts', { cwd: root });
 await Promise.all([
-  build({ ...common, entryPoints: { gantry: 'src/gantry.ts', daemon: 'src/daemon.ts', keeper: 'src/keeper.ts', client: 'src/api/client/library.ts' } }),
+  build({ ...common, entryPoints: { gantry: 'src/gantry.ts', daemon: 'src/daemon.ts', keeper: 'src/keeper.ts', resolver: 'src/resolver.ts', client: 'src/api/client/library.ts' } }),
   build({ ...common, entryPoints: workers.map((path) => ({ in: path, out: basename(path, '.ts') })) }),
 ]);
-copyFileSync(join(root, 'src/keeper.sh'), join(aside, 'keeper.sh'));
+for (const script of ['keeper.sh', 'resolver.sh']) copyFileSync(join(root, 'src', script), join(aside, script));
 writeFileSync(join(aside, 'package.json'), '{"type":"commonjs"}\n');
 const made = readdirSync(aside);
 for (const name of made) renameSync(join(aside, name), join(out, name));

@@ -15,6 +15,7 @@ import { watchEventLoop } from './daemon/event-loop.ts';
 import { engineCommand } from '#base/engine-command.ts';
 import { engineEnvironment, inheritedPipe, watchKeeper } from './daemon/keeper-process.ts';
 import { takeLock } from './daemon/lock.ts';
+import { startResolver } from './daemon/resolver-process.ts';
 import { openLogFile } from './daemon/log-file.ts';
 import { serve } from './daemon/serve.ts';
 import { engineVersion } from './daemon/version.ts';
@@ -49,6 +50,7 @@ async function main(): Promise<void> {
     version: engineVersion(),
     debug: config.debug,
     warnings: config.warnings,
+    startResolver: () => startResolver(config.run, process.env['GANTRY_LOG_FILE'] ?? '/dev/null'),
   });
   const recovered = await engine.recover();
   const api = createApiServer({ services: engine.services, log, version: engineVersion() });

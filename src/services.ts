@@ -71,6 +71,8 @@ export interface ServicesOptions {
   /** Sentences about the configuration, shown by `info`. */
   warnings?: readonly string[];
   clock?: Clock;
+  /** Starts the resolver process; without it names are not served. */
+  startResolver?: () => Promise<number>;
 }
 
 export interface EngineServices {
@@ -111,7 +113,7 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
     usage: () => [...store.all()].map(({ id, image, life }) => ({ id, image, running: countsAsRunning(life.status) })),
   });
   const plugins = openPlugins({ folders: pluginFolders(layout.run) });
-  const network = createNetworks({ layout, db, log, emit, plugins, config: networkConfig(settings), containers: containerLookup({ store, layout }) });
+  const network = createNetworks({ layout, db, log, emit, plugins, config: networkConfig(settings), containers: containerLookup({ store, layout }), startResolver: options.startResolver });
   const volumes = new Volumes({
     store: new VolumeStore(db), root: layout.volumes, mounts: kernelMounts, plugins, clock, emit, log,
     measure: (path) => jail.run<'measure'>({ kind: 'measure', path }),

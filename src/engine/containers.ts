@@ -135,6 +135,7 @@ export class Containers {
       }
       emitContainer(this.#context, renamed, 'rename', { oldName: `/${record.name}` });
     });
+    await this.#context.networks.renamed(record.id, wanted);
   }
 
   async update(name: string, body: ContainerUpdateRequest): Promise<ContainerUpdateResponse> {

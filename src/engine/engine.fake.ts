@@ -160,6 +160,7 @@ export class FakeEngine implements Disposable {
       },
       find: (container) => this.sandboxes.get(container),
       hostFiles: () => ({ hosts: '', resolvConf: '' }),
+      renamed: async () => {},
       recover: async () => {},
     };
   }

@@ -13,11 +13,12 @@ interface LinkedContainer {
 }
 
 /**
- * Entries `alias:address` for the hosts file. Throws conflict when a linked container does not run. On networks of one's
- * own, names belong to the network: what does not run is left out there, as in Docker.
+ * Entries `alias:address` for the hosts file, on the default bridge: networks of one's own have a resolver for names.
+ * Throws conflict when a linked container does not run.
  */
 export function legacyLinks(context: LinkContext, record: ContainerRecord): string[] {
-  return linked(context, record, onDefaultBridge(record)).flatMap(({ alias, other, address }) =>
+  if (!onDefaultBridge(record)) return [];
+  return linked(context, record, true).flatMap(({ alias, other, address }) =>
     [...new Set([alias, other.name, other.config.Hostname ?? ''])].filter((name) => name !== '').map((name) => `${name}:${address}`),
   );
 }
@@ -46,7 +47,7 @@ export function linkEnvironment(context: LinkContext, record: ContainerRecord): 
 
 /** As inspect shows them: `/other:/name/alias`. Containers that are gone are left out. */
 export function shownLinks(context: Pick<LinkContext, 'store'>, record: ContainerRecord): string[] | undefined {
-  if (!onDefaultBridge(record)) return record.hostConfig.Links;
+  if (!onDefaultBridge(record)) return undefined;
   const shown = linksOf(context, record).map(({ alias, other }) => `/${other.name}:/${record.name}/${alias}`);
   return shown.length > 0 ? shown : undefined;
 }

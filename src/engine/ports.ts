@@ -73,6 +73,8 @@ export interface Networks {
     hosts: string;
     resolvConf: string;
   };
+  /** A running container has another name from now on. */
+  renamed(container: ContainerId, name: string): Promise<void>;
   /** At start: keeps the sandboxes of `live` containers, removes every other trace, re-applies the firewall. */
   recover(live: ReadonlySet<ContainerId>): Promise<void>;
 }

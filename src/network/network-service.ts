@@ -10,12 +10,16 @@ import type {
 } from '#spec/wire/network.ts';
 import { chooseSubnet, type AddressPool } from './address-pool.ts';
 import type { Firewall } from './firewall.ts';
+import { editHosts, ownHosts } from './hosts-file.ts';
 import { parseSubnet, type Subnet } from './ipv4.ts';
+import type { NameService } from './names/name-service.ts';
 import { isPredefined, recordOf, remoteDriver } from './network-request.ts';
 import { filterNetworks, isPrunable, viewNetwork } from './network-view.ts';
-import type { ContainerLookup } from './options.ts';
+import type { ContainerLookup, FileChanges } from './options.ts';
 import type { BridgeRecord, NetworkRecord, SandboxRecord } from './record.ts';
 import type { Registry } from './registry.ts';
+import type { ResolverFiles } from './resolver-files.ts';
+import { hasNames } from './sandbox-view.ts';
 import { checkEndpointSettings, type Sandboxes } from './sandboxes.ts';
 
 interface NetworkServiceOptions {
@@ -29,7 +33,8 @@ interface NetworkServiceOptions {
   clock: Clock;
   pools: readonly AddressPool[];
   mtu: number | undefined;
-  hostsOf: (sandbox: SandboxRecord) => string;
+  names: Pick<NameService, 'warm'>;
+  files: ResolverFiles;
 }
 
 /** Networks as the API serves them. */
@@ -54,7 +59,9 @@ export class NetworkObjects {
   }
 
   async create(body: NetworkCreateRequest): Promise<NetworkCreateResponse> {
-    const { registry, kernel, firewall, plugins, clock, pools, mtu } = this.#options;
+    const { registry, kernel, firewall, plugins, clock, pools, mtu, names } = this.#options;
+    // Whoever makes a network is about to use it.
+    names.warm();
     const driver = remoteDriver(body);
     if (driver !== undefined) await plugins.get(driver, 'NetworkDriver');
     const sight = await kernel.observe();
@@ -102,7 +109,7 @@ export class NetworkObjects {
   }
 
   async connect(name: string, body: NetworkConnectRequest): Promise<void> {
-    const { registry, containers, sandboxes, hostsOf } = this.#options;
+    const { registry, containers, sandboxes } = this.#options;
     const network = registry.get(name);
     const container = containers.find(body.Container);
     if (network.driver === 'host') throw new EngineError('forbidden', 'container cannot be connected to host network');
@@ -114,20 +121,34 @@ export class NetworkObjects {
     const settings = body.EndpointConfig ?? {};
     checkEndpointSettings(network, settings);
     const plugged = await sandboxes.connect(container.id, network, settings);
-    containers.connected(container.id, network.name, settings, plugged && hostsOf(plugged));
+    const files = plugged && (await this.#filesAfter(plugged, network));
+    containers.connected(container.id, network.name, settings, files);
   }
 
   async disconnect(name: string, body: NetworkDisconnectRequest): Promise<void> {
-    const { registry, containers, sandboxes, hostsOf } = this.#options;
+    const { registry, containers, sandboxes } = this.#options;
     const network = registry.get(name);
     const container = containers.find(body.Container);
     if (network.driver === 'host') throw new EngineError('forbidden', 'container cannot be disconnected from host network - container must be created in host network mode');
     refuseMode(container.mode);
+    const former = registry.sandboxOf(container.id)?.endpoints.find((endpoint) => endpoint.network === network.id);
     const sandbox = await sandboxes.disconnect(container.id, network);
     if (sandbox === undefined && !containers.networksOf(container.id).includes(network.name) && body.Force !== true) {
       throw new EngineError('forbidden', `container ${container.id} is not connected to network ${network.name}`);
     }
-    containers.disconnected(container.id, network.name, sandbox && hostsOf(sandbox));
+    const gone = sandbox && former && ownHosts(sandbox, [former.address]);
+    containers.disconnected(container.id, network.name, gone === undefined ? undefined : { hosts: (text) => editHosts(text, gone, '') });
+  }
+
+  /** The first network with names brings the resolver. */
+  async #filesAfter(sandbox: SandboxRecord, network: NetworkRecord): Promise<FileChanges> {
+    const { sandboxes, files } = this.#options;
+    const added = ownHosts(sandbox, sandbox.endpoints.filter((endpoint) => endpoint.network === network.id).map(({ address }) => address));
+    const hosts = (text: string): string => editHosts(text, '', added);
+    if (sandbox.names !== undefined || !hasNames({ networkName: network.name })) return { hosts };
+    const { resolvConf, names } = files.of(sandbox.dns ?? { dns: [], dnsSearch: [], dnsOptions: [] }, 'resolver');
+    await sandboxes.change(sandbox.container, { resolvConf, names });
+    return { hosts, resolvConf: { from: sandbox.resolvConf, to: resolvConf } };
   }
 
   #isInUse(network: NetworkRecord): boolean {

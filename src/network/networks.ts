@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { systemClock, rfc3339Nano } from '#base/clock.ts';
 import { invalid } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
@@ -10,8 +10,9 @@ import type { EndpointSettings } from '#spec/wire/network.ts';
 import { chooseSubnet, DEFAULT_POOLS } from './address-pool.ts';
 import { Firewall } from './firewall.ts';
 import type { FirewallState } from './firewall-state.ts';
-import { renderExtraHosts, renderHosts, renderResolvConf, type ResolvOverrides } from './host-files.ts';
+import { renderHostHosts, renderHosts } from './hosts-file.ts';
 import { formatAddress, formatSubnet, parseAddress, parseSubnet } from './ipv4.ts';
+import { NameService } from './names/name-service.ts';
 import { bridgePlan, bridgesOf, NetworkObjects, takenSubnets } from './network-service.ts';
 import { tableName } from './nft-table.ts';
 import type { NetworkConfig, NetworksOptions } from './options.ts';
@@ -19,8 +20,10 @@ import { ephemeralPorts, holdPort } from './port-holder.ts';
 import { PortTable } from './port-table.ts';
 import type { BridgeRecord, NetworkRecord, SandboxRecord } from './record.ts';
 import { Registry } from './registry.ts';
+import type { ResolvOverrides } from './resolv-conf.ts';
+import { ResolverFiles } from './resolver-files.ts';
 import { Sandboxes } from './sandboxes.ts';
-import { publishedPorts, viewEndpoint, viewPorts } from './sandbox-view.ts';
+import { hasNames, publishedPorts, viewEndpoint, viewPorts } from './sandbox-view.ts';
 import { openNetworkStore } from './store.ts';
 import { Sweeper } from './sweeper.ts';
 
@@ -75,11 +78,13 @@ export function createNetworks(options: NetworksOptions) {
     for (const network of registry.networks()) if (network.bridge !== undefined) await kernel.ensureBridge(bridgePlan(network));
     await firewall.apply();
   };
-  const sandboxes = new Sandboxes({ kernel, registry, ports, firewall, sweeper, emit, netnsFolder: layout.netns, vethName, repair: prepare });
+  const names = new NameService({ run: layout.run, start: options.startResolver, log });
+  const sandboxes = new Sandboxes({ kernel, registry, ports, firewall, sweeper, names, emit, netnsFolder: layout.netns, vethName, repair: prepare });
 
   const hostGateway = (): string | undefined => registry.find('bridge')?.bridge?.gateway;
   const hostsOf = (sandbox: SandboxRecord): string => renderHosts(sandbox, sandbox.endpoints.map(({ address }) => address), hostGateway());
-  const service = new NetworkObjects({ registry, kernel, firewall, sandboxes, containers, plugins, emit, clock: systemClock, pools, mtu: config.mtu, hostsOf });
+  const files = new ResolverFiles(config);
+  const service = new NetworkObjects({ registry, kernel, firewall, sandboxes, names, containers, plugins, emit, clock: systemClock, pools, mtu: config.mtu, files });
 
   const view = (sandbox: SandboxRecord) => ({
     id: sandbox.id,
@@ -89,14 +94,6 @@ export function createNetworks(options: NetworksOptions) {
     hosts: hostsOf(sandbox),
     resolvConf: sandbox.resolvConf,
   });
-
-  const withDefaults = (request: ResolvOverrides): ResolvOverrides => ({
-    dns: request.dns.length > 0 ? request.dns : (config.dns ?? []),
-    dnsSearch: request.dnsSearch.length > 0 ? request.dnsSearch : (config.dnsSearch ?? []),
-    dnsOptions: request.dnsOptions.length > 0 ? request.dnsOptions : (config.dnsOptions ?? []),
-  });
-  const resolvConf = (request: ResolvOverrides, reachable: boolean): string =>
-    renderResolvConf(readText('/etc/resolv.conf') ?? '', withDefaults(request), { reachable, upstream: readText('/run/systemd/resolve/resolv.conf') });
 
   let ready: Promise<void> | undefined;
   /** What `recover` could not do is tried again by the first container that needs it. */
@@ -129,7 +126,8 @@ export function createNetworks(options: NetworksOptions) {
       async up(request: Request) {
         await whenReady();
         const endpoints = request.endpoints.map(({ network, settings }) => ({ network: network === 'default' ? 'bridge' : network, settings }));
-        return view(await sandboxes.up({ ...request, endpoints, resolvConf: resolvConf(request, true) }));
+        const asks = endpoints.some(({ network }) => hasNames({ networkName: registry.get(network).name }));
+        return view(await sandboxes.up({ ...request, endpoints, resolver: files.of(request, asks ? 'resolver' : 'reachable') }));
       },
       down: (container: ContainerId) => sandboxes.down(container),
       find(container: ContainerId) {
@@ -137,12 +135,13 @@ export function createNetworks(options: NetworksOptions) {
         return sandbox && view(sandbox);
       },
       hostFiles(request: FileRequest, mode: 'host' | 'none') {
-        if (mode === 'none') return { hosts: renderHosts(request, [], hostGateway()), resolvConf: resolvConf(request, true) };
-        const own = readText('/etc/hosts') ?? '127.0.0.1\tlocalhost\n';
-        return {
-          hosts: own + (own.endsWith('\n') ? '' : '\n') + renderExtraHosts(request.extraHosts, hostGateway()),
-          resolvConf: resolvConf(request, false),
-        };
+        const { resolvConf } = files.of(request, mode === 'host' ? 'host' : 'reachable');
+        const hosts = mode === 'host' ? renderHostHosts(files.read('/etc/hosts'), request.extraHosts, hostGateway()) : renderHosts(request, [], hostGateway());
+        return { hosts, resolvConf };
+      },
+      /** A container has another name from now on. */
+      async renamed(container: ContainerId, name: string): Promise<void> {
+        await sandboxes.change(container, { name });
       },
       /**
        * Keeps the sandboxes of `live` containers, removes every other trace, re-applies the firewall. A machine where that
@@ -156,6 +155,8 @@ export function createNetworks(options: NetworksOptions) {
           ports.adopt(registry.living().flatMap((sandbox) => sandbox.ports));
           const known = new Set(registry.living().map(({ netnsPath }) => netnsPath));
           for (const path of listFolder(layout.netns)) if (!known.has(path)) await kernel.remove(path, '');
+          names.recover(registry.living());
+          if (registry.networks().some(({ name, bridge }) => bridge !== undefined && hasNames({ networkName: name }))) names.warm();
           await whenReady();
           sweeper.start();
         } catch (error) {
@@ -183,6 +184,7 @@ export function createNetworks(options: NetworksOptions) {
       watch = undefined;
       ready = undefined;
       for (const path of listFolder(layout.netns)) await kernel.remove(path, '');
+      await names.end();
       await sweeper.finish(true);
       await firewall.remove();
       await kernel.deleteLinks(bridgesOf(registry).filter(({ owned }) => owned).map(({ name }) => name));
@@ -193,6 +195,7 @@ export function createNetworks(options: NetworksOptions) {
     async close(): Promise<void> {
       clearInterval(watch);
       sweeper.stop();
+      names.close();
       ports.release(registry.living().flatMap((sandbox) => sandbox.ports));
       await kernel[Symbol.asyncDispose]();
     },
@@ -271,14 +274,6 @@ function bridgeOptions(bridge: BridgeRecord): Record<string, string> {
     'com.docker.network.bridge.name': bridge.name,
     'com.docker.network.driver.mtu': String(bridge.mtu ?? 1500),
   };
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
 }
 
 function listFolder(folder: string): string[] {

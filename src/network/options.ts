@@ -38,12 +38,20 @@ export interface ContainerLookup {
   nameOf(id: ContainerId): string | undefined;
   /**
    * `docker network connect` was carried out: keep `settings` (as the client asked) among the container's networks for
-   * its next start. For a container with a sandbox `hosts` is the new content of its hosts file.
+   * its next start. `files` changes those of a container with a sandbox.
    */
-  connected(id: ContainerId, network: string, settings: EndpointSettings, hosts: string | undefined): void;
-  disconnected(id: ContainerId, network: string, hosts: string | undefined): void;
+  connected(id: ContainerId, network: string, settings: EndpointSettings, files: FileChanges | undefined): void;
+  disconnected(id: ContainerId, network: string, files: FileChanges | undefined): void;
   /** Networks that the container will join at its next start, by name. */
   networksOf(id: ContainerId): readonly string[];
+}
+
+/** How the files of a running container change; what a user wrote there stays. */
+export interface FileChanges {
+  /** Given the hosts file's text, what it is to be. */
+  hosts(text: string): string;
+  /** `to` is written unless the file says something else than `from`. */
+  resolvConf?: { from: string; to: string } | undefined;
 }
 
 export interface NetworksOptions {
@@ -55,6 +63,8 @@ export interface NetworksOptions {
   plugins: Plugins;
   /** Called lazily, never from the constructor. */
   containers: ContainerLookup;
+  /** Starts the resolver process of this run folder; resolves to the pid of what keeps it. Without it names are not served. */
+  startResolver?: (() => Promise<number>) | undefined;
   /** For tests; by default the machine's own, in a worker thread. */
   kernel?: NetworkKernel;
 }

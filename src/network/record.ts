@@ -61,12 +61,14 @@ export interface SandboxRecord {
   /** What the container asked for; absent in records of early versions. */
   dns?: ResolverWishes;
   /** Set from when on the sandbox asks the engine's own resolver: since its start or since it joined a network with names. */
-  names?: {
-    /** Asked from within the sandbox; none: the host's. */
-    servers: string[];
-    /** The container sets `ndots` itself: names without a dot are left to search domains. */
-    keepsDotless: boolean;
-  };
+  names?: NamesRecord | undefined;
+}
+
+export interface NamesRecord {
+  /** Asked from within the sandbox; none: the host's. */
+  servers: string[];
+  /** The container sets `ndots` itself: names without a dot are left to search domains. */
+  keepsDotless: boolean;
 }
 
 export interface ResolverWishes {

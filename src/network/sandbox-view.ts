@@ -50,7 +50,7 @@ export function viewEndpoint(endpoint: EndpointRecord, sandbox: SandboxRecord): 
 }
 
 /** The default bridge has no names. */
-export const hasNames = (endpoint: EndpointRecord): boolean => endpoint.networkName !== 'bridge';
+export const hasNames = ({ networkName }: Pick<EndpointRecord, 'networkName'>): boolean => networkName !== 'bridge';
 
 /** What the container is called on a network; its own name first. */
 export function dnsNames(endpoint: EndpointRecord, sandbox: SandboxRecord): string[] {

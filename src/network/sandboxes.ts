@@ -11,6 +11,7 @@ import type { EndpointSettings } from '#spec/wire/network.ts';
 import { allocateAddress, claimAddress, macOf } from './address-pool.ts';
 import type { Firewall } from './firewall.ts';
 import { parseAddress, parseSubnet } from './ipv4.ts';
+import type { NameService } from './names/name-service.ts';
 import { parsePortMap } from './port-request.ts';
 import type { PortTable } from './port-table.ts';
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from './record.ts';
@@ -28,7 +29,8 @@ export interface SandboxPlan {
   ports: PortMap;
   exposed: readonly string[];
   extraHosts: readonly string[];
-  resolvConf: string;
+  /** What its files say of names; `names` of the record. */
+  resolver: Pick<SandboxRecord, 'resolvConf' | 'dns' | 'names'>;
 }
 
 interface SandboxesOptions {
@@ -37,6 +39,7 @@ interface SandboxesOptions {
   ports: PortTable;
   firewall: Firewall;
   sweeper: Sweeper;
+  names: Pick<NameService, 'put' | 'drop'>;
   emit: EmitEvent;
   netnsFolder: string;
   /** Name for a host end that no other has. */
@@ -69,6 +72,8 @@ export class Sandboxes {
         throw error;
       }
       for (const endpoint of record.endpoints) this.#tell('connect', record, endpoint);
+      // A container without names is better than none: what hinders the resolver is in the log.
+      await this.#options.names.put(record, true);
       return record;
     });
   }
@@ -77,6 +82,18 @@ export class Sandboxes {
     return this.#locks.run(container, async () => {
       const sandbox = this.#options.registry.sandboxOf(container);
       if (sandbox !== undefined) await this.#dismantle(sandbox);
+    });
+  }
+
+  /** Changes what is remembered of a running container. Undefined when it has no sandbox (any more). */
+  change(container: ContainerId, changes: Partial<Pick<SandboxRecord, 'name' | 'resolvConf' | 'names'>>): Promise<SandboxRecord | undefined> {
+    return this.#locks.run(container, async () => {
+      const sandbox = this.#options.registry.sandboxOf(container);
+      if (sandbox === undefined) return undefined;
+      const changed = { ...sandbox, ...changes };
+      this.#options.registry.saveSandbox(changed);
+      await this.#options.names.put(changed, sandbox.names === undefined);
+      return changed;
     });
   }
 
@@ -99,6 +116,7 @@ export class Sandboxes {
         throw wrap(error, `could not connect container ${sandbox.name} to network ${network.name}`);
       }
       await this.#followGateway(sandbox, changed);
+      await this.#options.names.put(changed);
       this.#tell('connect', changed, endpoint);
       return changed;
     });
@@ -114,6 +132,7 @@ export class Sandboxes {
       await kernel.deleteLinks([endpoint.veth]);
       const changed = { ...sandbox, endpoints: sandbox.endpoints.filter((item) => item !== endpoint) };
       registry.saveSandbox(changed);
+      await this.#options.names.put(changed);
       const gateway = gatewayEndpoint(changed.endpoints);
       if (gateway?.gateway !== undefined) await kernel.route(changed.netnsPath, gateway.gateway, gateway.interface);
       await this.#followGateway(sandbox, changed);
@@ -127,6 +146,7 @@ export class Sandboxes {
     const { registry, kernel, sweeper } = this.#options;
     for (const sandbox of sandboxes) {
       registry.saveSandbox({ ...sandbox, state: 'leaving' });
+      this.#options.names.drop(sandbox);
       await kernel.remove(sandbox.netnsPath, '');
     }
     if (sandboxes.length > 0) sweeper.start();
@@ -142,7 +162,7 @@ export class Sandboxes {
       endpoints: plan.endpoints.map(({ network, settings }, position) => this.#newEndpoint(registry.get(network), settings, `eth${position}`)),
       ports: [],
       exposed: [...plan.exposed],
-      extraHosts: [...plan.extraHosts], resolvConf: plan.resolvConf,
+      extraHosts: [...plan.extraHosts], ...plan.resolver,
     };
     const gateway = gatewayEndpoint(record.endpoints);
     const hostAddress = (gateway === undefined ? undefined : registry.find(gateway.network)?.bridge?.hostAddress) ?? '0.0.0.0';
@@ -203,8 +223,9 @@ export class Sandboxes {
   }
 
   async #dismantle(sandbox: SandboxRecord): Promise<void> {
-    const { registry, kernel, firewall, ports, sweeper } = this.#options;
+    const { registry, kernel, firewall, ports, sweeper, names } = this.#options;
     registry.saveSandbox({ ...sandbox, state: 'leaving' });
+    names.drop(sandbox);
     // Decided and recorded: told now, so that who does not wait for the kernel tells of the end in Docker's order.
     for (const endpoint of sandbox.endpoints) this.#tell('disconnect', sandbox, endpoint);
     const change = await kernel.remove(sandbox.netnsPath, firewall.deletions(publishedPorts(sandbox)));

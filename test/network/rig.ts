@@ -162,10 +162,10 @@ export class NetworkRig {
         },
         nameOf: (id) => this.attached.get(id)?.name,
         networksOf: (id) => [...(this.attached.get(id)?.networks ?? [])],
-        connected: (id, network, _settings, hosts) => {
+        connected: (id, network, _settings, files) => {
           const container = this.attached.get(id);
           container?.networks.add(network);
-          if (container && hosts !== undefined) container.hosts = hosts;
+          if (container && files !== undefined) container.hosts = files.hosts(container.hosts ?? '');
         },
         disconnected: (id, network) => void this.attached.get(id)?.networks.delete(network),
       },

@@ -30,9 +30,7 @@ export function parseQuery(data: Buffer): Question | number | undefined {
   if (data.readUInt16BE(4) !== 1) return RCODE.FORMERR;
   const end = nameEnd(data, HEADER);
   if (end === undefined || end + 4 > data.length) return RCODE.FORMERR;
-  const name = data
-    .latin1Slice(HEADER + 1, end - 1)
-    .toLowerCase();
+  const name = data.toString('latin1', HEADER + 1, end - 1).toLowerCase();
   const { limit, extended } = readEdns(data, end + 4);
   return { name: dotted(data, name), type: data.readUInt16BE(end), end: end + 4, limit, extended };
 }
@@ -170,7 +168,7 @@ export function isAnswerTo(query: Buffer, end: number, answer: Buffer): boolean 
   const code = codeOf(answer);
   // Some servers leave the question out of a refusal.
   if (answer.readUInt16BE(4) === 0) return code !== RCODE.NOERROR && code !== RCODE.NXDOMAIN;
-  return answer.length >= end && query.latin1Slice(HEADER, end).toLowerCase() === answer.latin1Slice(HEADER, end).toLowerCase();
+  return answer.length >= end && query.toString('latin1', HEADER, end).toLowerCase() === answer.toString('latin1', HEADER, end).toLowerCase();
 }
 
 export const codeOf = (answer: Buffer): number => (answer[3] ?? 0) & 0x0f;

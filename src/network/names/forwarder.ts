@@ -70,6 +70,11 @@ export class Forwarder {
 
   #try(errand: Errand, servers: readonly string[], refusal: Buffer | undefined): void {
     const [server, ...others] = servers;
+    if (server === undefined && errand.transport === 'tcp' && refusal === undefined && errand.servers.length > 0) {
+      // Small servers answer by UDP alone.
+      this.#try({ ...errand, transport: 'udp' }, this.#ordered(errand.servers), undefined);
+      return;
+    }
     if (server === undefined) {
       this.#finish(errand, refusal ?? failure(errand, RCODE.SERVFAIL));
       return;

@@ -70,7 +70,7 @@ export class Resolver {
         try {
           const length = recv(fd, piece);
           if (length === -1) return;
-          received += piece.latin1Slice(0, length);
+          received += piece.toString('latin1', 0, length);
           if (length === 0 || received.length > MOST_ORDER) {
             end();
             return;
