@@ -64,13 +64,16 @@ export class NetworkRig {
     await this.room.sandboxes.recover(new Set(live));
   }
 
-  up(changes: Partial<Request> = {}) {
+  async up(changes: Partial<Request> = {}) {
     const container = changes.container ?? newContainer();
-    this.attached.set(container, { name: `c-${container.slice(0, 6)}`, mode: 'bridge', networks: new Set(['bridge']) });
-    return this.room.sandboxes.up({
+    const attached = { name: `c-${container.slice(0, 6)}`, mode: 'bridge', networks: new Set(['bridge']), hosts: '' };
+    this.attached.set(container, attached);
+    const sandbox = await this.room.sandboxes.up({
       container, name: `c-${container.slice(0, 6)}`, hostname: container.slice(0, 12), domainname: '', extraHosts: [], dns: [], dnsSearch: [], dnsOptions: [],
       endpoints: [{ network: 'bridge', settings: {} }], ports: {}, exposed: [], ...changes,
     });
+    attached.hosts = sandbox.hosts;
+    return sandbox;
   }
 
   /** A web server that answers every path with `body`, inside the namespace. */

@@ -32,7 +32,7 @@ export class NameService {
   drop(sandbox: SandboxRecord): void {
     if (sandbox.names === undefined) return;
     this.#sheets.remove(sandbox.id);
-    this.#link?.tell({ sheet: { id: sandbox.id, fresh: false } }).catch(() => {});
+    void this.#link?.tell({ sheet: { id: sandbox.id, fresh: false } });
   }
 
   /** Makes the sheets say what is so, and has the resolver read them. */
@@ -42,7 +42,7 @@ export class NameService {
     const stray = this.#sheets.ids().filter((id) => !known.has(id));
     for (const id of stray) this.#sheets.remove(id);
     for (const sheet of sheets) this.#sheets.write(sheet);
-    if (known.size > 0 || stray.length > 0) this.#link?.tell({ all: true }).catch(() => {});
+    if (known.size > 0 || stray.length > 0) void this.#link?.tell({ all: true });
   }
 
   /** Ends the resolver. */

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { EngineError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import { withShortPath } from '#host/kernel.ts';
 import { reap } from '#host/spawn.ts';
@@ -24,6 +25,8 @@ export class ResolverLink {
   /** Of the shell that we started, to be collected when it ended. */
   #shell: number | undefined;
   #known = false;
+  /** One was started and does not listen yet. */
+  #starting = false;
   #closed = false;
 
   constructor(options: { run: string; start: () => Promise<number>; log: Log }) {
@@ -50,21 +53,26 @@ export class ResolverLink {
       const connection = this.#connection ?? (await Promise.race([this.#connected(), promise]));
       connection?.write(`${JSON.stringify({ number, ...order })}\n`);
       await promise;
+    } catch (error) {
+      this.#log.warn('the resolver cannot be reached; names are missing', { error });
     } finally {
       clearTimeout(timer);
       this.#waiting.delete(number);
     }
   }
 
-  /** Ends the resolver; nothing is left of it when this resolves. */
+  /** Ends the resolver, whoever started it; nothing is left of it when this resolves. */
   async end(): Promise<void> {
     this.#closed = true;
-    const connection = this.#connection;
-    if (connection === undefined) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    connection.once('close', () => resolve());
-    connection.write(`${JSON.stringify({ number: 0, end: true } satisfies ResolverOrder)}\n`);
-    await promise;
+    const connection = this.#connection ?? (await (this.#connecting ?? attempt(this.#path)).catch(() => undefined));
+    if (connection !== undefined) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      connection.ref();
+      connection.resume();
+      connection.once('close', () => resolve());
+      connection.write(`${JSON.stringify({ number: 0, end: true } satisfies ResolverOrder)}\n`);
+      await promise;
+    }
     for (let tries = 0; tries < 100 && this.#shell !== undefined; tries++) {
       if (reap(this.#shell) !== undefined) this.#shell = undefined;
       else await pause();
@@ -79,7 +87,10 @@ export class ResolverLink {
   }
 
   #connected(): Promise<Socket> {
-    this.#connecting ??= this.#connect();
+    this.#connecting ??= this.#connect().catch((error: unknown) => {
+      this.#connecting = undefined;
+      throw error;
+    });
     return this.#connecting;
   }
 
@@ -91,8 +102,9 @@ export class ResolverLink {
         this.#adopt(socket);
         return socket;
       }
-      if (this.#closed) throw new Error('the engine ends');
+      if (this.#closed && !this.#starting) throw new EngineError('unavailable', 'the engine ends');
       if (Date.now() >= restartAt) {
+        this.#starting = true;
         if (this.#shell !== undefined) reap(this.#shell);
         this.#shell = await this.#start();
         restartAt = Date.now() + 5 * RESTART_AFTER;
@@ -102,6 +114,7 @@ export class ResolverLink {
   }
 
   #adopt(socket: Socket): void {
+    this.#starting = false;
     // From now on the shell beside it starts the next one.
     this.#known = true;
     this.#connection = socket;
