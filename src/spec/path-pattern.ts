@@ -7,7 +7,7 @@ import { invalid } from '#base/errors.ts';
 type Token =
   | { readonly kind: 'literal'; readonly char: string }
   | { readonly kind: 'class'; readonly test: (char: string) => boolean }
-  /** `?`, `*`, `**` up to the end, `**` and the slash after it. */
+  /** `?`, `*`, `**` that takes anything, `**` and the slash after it. */
   | { readonly kind: 'one' | 'star' | 'rest' | 'folders' };
 
 /** Throws invalid_argument: `syntax error in pattern`. */
@@ -23,8 +23,12 @@ function read(chars: readonly string[]): Token[] {
     const char = chars[index] ?? '';
     if (char === '*' && chars[index + 1] === '*') {
       index++;
-      if (chars[index + 1] === '/') index++;
-      tokens.push({ kind: index + 1 >= chars.length ? 'rest' : 'folders' });
+      const slash = chars[index + 1] === '/';
+      if (slash) index++;
+      const last = index + 1 >= chars.length;
+      // `**.go` is any path with that end, but only where nothing else in the pattern is special.
+      const suffix = !slash && tokens.length === 0 && !/[*?[\\]/.test(chars.slice(index + 1).join(''));
+      tokens.push({ kind: last || suffix ? 'rest' : 'folders' });
     } else if (char === '*') tokens.push({ kind: 'star' });
     else if (char === '?') tokens.push({ kind: 'one' });
     else if (char === '\\') {
