@@ -14,6 +14,7 @@ import { createLayout, type Layout } from '#host/layout.ts';
 import { kernelMounts } from '#host/mount.ts';
 import type { ImageUser } from '#image/context.ts';
 import { createImages, type Images } from '#image/images.ts';
+import { registryMigrations } from '#image/registry/schema.ts';
 import { imageMigrations } from '#image/schema.ts';
 
 export const needsRoot = { skip: process.getuid?.() === 0 ? false : 'needs root: layers keep owners and devices' };
@@ -41,7 +42,7 @@ export function workshop(): Workshop {
   const events: EngineEvent[] = [];
   const users: ImageUser[] = [];
   const open = (): { images: Images; close: () => void } => {
-    const db = openDatabase(layout.database, imageMigrations);
+    const db = openDatabase(layout.database, [...imageMigrations, ...registryMigrations]);
     return { images: createImages({ layout, db, log: silentLog, emit: (event) => void events.push(event), usage: () => users, jail }), close: () => db.close() };
   };
   let current = open();
