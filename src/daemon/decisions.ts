@@ -6,6 +6,7 @@ import { dockerDefaults } from '#engine/oci/defaults.ts';
 import type { ContainerDefaults } from '#engine/oci/input.ts';
 import type { NetworkConfig } from '#network/options.ts';
 import type { Settings } from '#spec/daemon/options.ts';
+import { parseAddress } from './address.ts';
 
 const folders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/libexec/podman', '/usr/lib/podman'];
 
@@ -89,5 +90,35 @@ export function networkConfig(settings: Readonly<Settings>): NetworkConfig {
     communication: settings.icc,
     masquerade: settings['ip-masq'],
     forwarding: settings['ip-forward'],
+    ipv6: settings.ipv6,
+    bridgeAddress6: settings.bip6,
+    fixedRange: settings['fixed-cidr'] || undefined,
+    fixedRange6: settings['fixed-cidr-v6'] || undefined,
+    gateway: settings['default-gateway'] || undefined,
+    gateway6: settings['default-gateway-v6'] || undefined,
+    publishPolicy: publishPolicy(settings['publish-policy']),
+    userlandProxy: settings['userland-proxy'],
+    defaultOptions: networkOptions(settings['default-network-opts'] ?? {}),
+    apiPorts: (settings.hosts ?? []).flatMap((host) => apiPort(host, settings)),
   };
+}
+
+function publishPolicy(text: string | undefined): 'engine' | 'host' | undefined {
+  if (text === undefined || text === 'engine' || text === 'host') return text;
+  throw invalid(`publish-policy must be engine or host, not ${JSON.stringify(text)}`);
+}
+
+/** `{"bridge": {"com.docker.network.driver.mtu": "1400"}}` */
+function networkOptions(given: Readonly<Record<string, unknown>>): Record<string, Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(given).map(([driver, options]) => {
+      if (typeof options !== 'object' || options === null) throw invalid(`default-network-opts.${driver} must be an object`);
+      return [driver, Object.fromEntries(Object.entries(options).map(([key, value]) => [key, String(value)]))];
+    }),
+  );
+}
+
+function apiPort(host: string, settings: Readonly<Settings>): number[] {
+  const address = parseAddress(host, { tls: settings.tls === true || settings.tlsverify === true, socket: '/' });
+  return address.kind === 'tcp' ? [address.port] : [];
 }

@@ -160,6 +160,6 @@ function portsView(ports: PortMap): PortSummary[] {
     const [number = '', type = 'tcp'] = port.split('/');
     const inside = { PrivatePort: Number(number), Type: type };
     if (bindings === null || bindings.length === 0) return [inside];
-    return bindings.map(({ HostIp = '', HostPort = '' }) => ({ IP: HostIp, ...inside, PublicPort: Number(HostPort) }));
+    return bindings.map(({ HostIp = '', HostPort = '' }) => ({ IP: HostIp, ...inside, ...(HostPort === '' ? {} : { PublicPort: Number(HostPort) }) }));
   });
 }

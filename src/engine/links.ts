@@ -1,4 +1,5 @@
 import { codeOf, conflict, invalid } from '#base/errors.ts';
+import type { ContainerId } from '#spec/ids.ts';
 import { hasProcess } from './container-state.ts';
 import type { ContainerRecord } from './container-record.ts';
 import type { ContainerContext } from './context.ts';
@@ -44,6 +45,9 @@ export function linkEnvironment(context: LinkContext, record: ContainerRecord): 
     ];
   });
 }
+
+/** Ids of the containers that this one was linked to. */
+export const linkedIds = (context: Pick<LinkContext, 'store'>, record: ContainerRecord): ContainerId[] => linksOf(context, record).map(({ other }) => other.id);
 
 /** As inspect shows them: `/other:/name/alias`. Containers that are gone are left out. */
 export function shownLinks(context: Pick<LinkContext, 'store'>, record: ContainerRecord): string[] | undefined {

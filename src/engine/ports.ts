@@ -39,6 +39,8 @@ export interface SandboxRequest {
   ports: PortMap;
   /** Container ports that are exposed but not published, e.g. `80/tcp`. */
   exposed: readonly string[];
+  /** Containers that this one was linked to: it may reach their ports also where containers may not reach each other. */
+  linked: readonly ContainerId[];
   dns: readonly string[];
   dnsSearch: readonly string[];
   dnsOptions: readonly string[];
@@ -69,7 +71,7 @@ export interface Networks {
   /** The sandbox of a container that was up before this process started. */
   find(container: ContainerId): Sandbox | undefined;
   /** hosts and resolv.conf of the host itself, for `--network host` and `none`. */
-  hostFiles(request: Omit<SandboxRequest, 'endpoints' | 'ports' | 'exposed' | 'sysctls'>, mode: 'host' | 'none'): {
+  hostFiles(request: Omit<SandboxRequest, 'endpoints' | 'ports' | 'exposed' | 'linked' | 'sysctls'>, mode: 'host' | 'none'): {
     hosts: string;
     resolvConf: string;
   };

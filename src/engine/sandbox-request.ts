@@ -1,8 +1,9 @@
+import type { ContainerId } from '#spec/ids.ts';
 import type { PortMap } from '#spec/wire/container.ts';
 import type { ContainerRecord } from './container-record.ts';
 import type { SandboxRequest } from './ports.ts';
 
-type Files = Omit<SandboxRequest, 'endpoints' | 'ports' | 'exposed' | 'sysctls'>;
+type Files = Omit<SandboxRequest, 'endpoints' | 'ports' | 'exposed' | 'linked' | 'sysctls'>;
 
 /** What the network room needs for hosts and resolv.conf. `links` are extra `name:address` entries. */
 export function fileRequest(record: ContainerRecord, links: readonly string[] = []): Files {
@@ -19,7 +20,7 @@ export function fileRequest(record: ContainerRecord, links: readonly string[] = 
   };
 }
 
-export function sandboxRequest(record: ContainerRecord, links: readonly string[] = []): SandboxRequest {
+export function sandboxRequest(record: ContainerRecord, links: readonly string[] = [], linked: readonly ContainerId[] = []): SandboxRequest {
   const { config, hostConfig } = record;
   const exposed = Object.keys(config.ExposedPorts ?? {}).map((port) => (port.includes('/') ? port : `${port}/tcp`));
   return {
@@ -27,6 +28,7 @@ export function sandboxRequest(record: ContainerRecord, links: readonly string[]
     endpoints: Object.entries(record.networks).map(([network, settings]) => ({ network, settings })),
     ports: publishedPorts(hostConfig.PortBindings ?? {}, hostConfig.PublishAllPorts === true ? exposed : []),
     exposed,
+    linked,
     sysctls: hostConfig.Sysctls ?? {},
   };
 }

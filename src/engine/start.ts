@@ -9,7 +9,7 @@ import { removeBundle } from './bundle.ts';
 import { emitContainer, type ContainerContext } from './context.ts';
 import type { ContainerRecord } from './container-record.ts';
 import type { ProcessFacts } from './container-state.ts';
-import { legacyLinks, linkEnvironment } from './links.ts';
+import { legacyLinks, linkedIds, linkEnvironment } from './links.ts';
 import { logPolicy } from './logs/log-config.ts';
 import { namespaceChoices, networkPlan, shmPlan, type NetworkPlan } from './namespaces.ts';
 import { prepareSpec } from './oci/prepare.ts';
@@ -141,7 +141,7 @@ async function make(context: ContainerContext, record: ContainerRecord, undo: As
 /** Begins making the sandbox; what it made is undone even when something else fails first. */
 function bringUp(context: ContainerContext, record: ContainerRecord, network: NetworkPlan, undo: AsyncDisposableStack): Promise<Sandbox | undefined> {
   if (network.kind !== 'sandbox') return Promise.resolve(undefined);
-  const up = context.networks.up(sandboxRequest(record, legacyLinks(context, record))).catch((error: unknown) => {
+  const up = context.networks.up(sandboxRequest(record, legacyLinks(context, record), linkedIds(context, record))).catch((error: unknown) => {
     throw wrap(error, 'failed to set up container networking');
   });
   // The rejection is seen where it is awaited, which an earlier failure may prevent.

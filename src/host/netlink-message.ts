@@ -18,6 +18,12 @@ export const nested = (type: number, ...children: Uint8Array[]): Buffer => attri
 export const text = (type: number, value: string): Buffer => attribute(type, Buffer.from(`${value}\0`));
 export const u8 = (type: number, value: number): Buffer => attribute(type, Uint8Array.of(value));
 
+export function u16(type: number, value: number): Buffer {
+  const bytes = Buffer.alloc(2);
+  bytes.writeUInt16LE(value);
+  return attribute(type, bytes);
+}
+
 export function u32(type: number, value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value >>> 0);

@@ -1,3 +1,4 @@
+import type { InterfacePlan } from './netns.ts';
 import type { NetworkKernel, NetworkOperations, NetworkSight } from './network-kernel.ts';
 
 /**
@@ -49,22 +50,33 @@ export class FakeNetworkKernel implements AsyncDisposable {
     this.links.add(name);
   };
 
-  readonly enableForwarding: NetworkKernel['enableForwarding'] = () => this.#begin('enableForwarding', '');
+  readonly ensureParent: NetworkKernel['ensureParent'] = async ({ name }) => {
+    await this.#begin('ensureParent', name);
+    this.links.add(name);
+  };
+
+  readonly adoptPorts: NetworkKernel['adoptPorts'] = (ports) => this.#begin('adoptPorts', ports.map(({ veth }) => veth).join(' '));
 
   readonly make: NetworkKernel['make'] = async (plan, rules) => {
-    await this.#begin('make', plan.interfaces.map(({ name, address, bridge }) => `${name}=${address}@${bridge}`).join(' '));
-    this.namespaces.set(plan.path, plan.interfaces.map(({ veth }) => veth));
-    for (const { veth } of plan.interfaces) this.links.add(veth);
+    await this.#begin('make', plan.interfaces.map(shown).join(' '));
+    this.namespaces.set(plan.path, plan.interfaces.flatMap(hostLinks));
+    for (const link of plan.interfaces.flatMap(hostLinks)) this.links.add(link);
     return this.#change(rules);
   };
 
   readonly plug: NetworkKernel['plug'] = async (path, item) => {
-    await this.#begin('plug', `${item.name}=${item.address}@${item.bridge}`);
-    this.namespaces.get(path)?.push(item.veth);
-    this.links.add(item.veth);
+    await this.#begin('plug', shown(item));
+    this.namespaces.get(path)?.push(...hostLinks(item));
+    for (const link of hostLinks(item)) this.links.add(link);
   };
 
-  readonly route: NetworkKernel['route'] = (_path, gateway, name) => this.#begin('route', `${gateway} ${name}`);
+  readonly unplug: NetworkKernel['unplug'] = async (_path, source, name) => {
+    await this.#begin('unplug', name);
+    if (source.kind === 'veth') this.links.delete(source.host);
+  };
+
+  readonly route: NetworkKernel['route'] = (_path, routes) =>
+    this.#begin('route', routes.map(({ destination, gateway, name }) => `${destination} ${gateway ?? ''} ${name}`).join(' '));
 
   readonly remove: NetworkKernel['remove'] = async (path, rules) => {
     await this.#begin('remove', '');
@@ -98,4 +110,11 @@ export class FakeNetworkKernel implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }
+}
+
+const hostLinks = ({ source }: InterfacePlan): string[] => (source.kind === 'veth' ? [source.host] : []);
+
+function shown({ name, addresses, source }: InterfacePlan): string {
+  const where = source.kind === 'veth' ? source.bridge : source.kind === 'child' ? source.parent : source.link;
+  return `${name}=${addresses.map(({ address }) => address).join(',')}@${where}`;
 }

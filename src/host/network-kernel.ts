@@ -1,10 +1,11 @@
 import { Worker } from 'node:worker_threads';
 import { EngineError, type ErrorCode } from '#base/errors.ts';
 import { workerUrl } from '#base/worker-entry.ts';
-import type { BridgePlan, InterfacePlan, NamespacePlan } from './netns.ts';
+import type { BridgePlan, BridgePort, ParentPlan } from './host-links.ts';
+import type { InterfacePlan, InterfaceSource, NamespacePlan, RoutePlan } from './netns.ts';
 import type { Address, Link, Route } from './rtnetlink.ts';
 
-/** What the machine's network looks like, IPv4 routes of the main table. */
+/** What the machine's network looks like, routes of the main table. */
 export interface NetworkSight {
   links: Link[];
   addresses: Address[];
@@ -21,13 +22,17 @@ export interface RulesChange {
 export interface NetworkOperations {
   observe(): NetworkSight;
   ensureBridge(plan: BridgePlan): void;
-  /** Turns on the routing of IPv4 between interfaces, for the whole machine. */
-  enableForwarding(): void;
+  /** The interface that macvlan and ipvlan interfaces are made on. */
+  ensureParent(plan: ParentPlan): void;
+  /** Hosts' ends of containers' interfaces become ports of their bridges again. */
+  adoptPorts(ports: readonly BridgePort[]): void;
   /** Makes a namespace with its interfaces, then applies firewall rules; undoes the former when anything fails. */
   make(plan: NamespacePlan, rules: string): RulesChange;
   /** Adds an interface to a namespace in use; undone when it fails. */
-  plug(path: string, item: InterfacePlan, gateway: string | undefined): void;
-  route(path: string, gateway: string, name: string): void;
+  plug(path: string, item: InterfacePlan, routes: readonly RoutePlan[]): void;
+  /** Takes an interface out of a namespace in use. */
+  unplug(path: string, source: InterfaceSource, name: string): void;
+  route(path: string, routes: readonly RoutePlan[]): void;
   /**
    * Applies firewall rules, then takes away the namespace's file; the kernel ends the namespace and its links soon after,
    * once no process is in it. Rules that nft refuses are told in `refused`; the namespace is removed all the same.
@@ -115,9 +120,11 @@ export function openNetworkKernel(): NetworkKernel & { warm(): void } {
     },
     observe: operation('observe'),
     ensureBridge: operation('ensureBridge'),
-    enableForwarding: operation('enableForwarding'),
+    ensureParent: operation('ensureParent'),
+    adoptPorts: operation('adoptPorts'),
     make: operation('make'),
     plug: operation('plug'),
+    unplug: operation('unplug'),
     route: operation('route'),
     remove: operation('remove'),
     deleteLinks: operation('deleteLinks'),

@@ -1,5 +1,6 @@
 import { messageOf } from '#base/errors.ts';
 import { forgetUdpFlows } from './conntrack.ts';
+import { adoptPorts, ensureBridge, ensureParent } from './host-links.ts';
 import { NamespaceRoom } from './netns.ts';
 import type { NetworkOperations, RulesChange } from './network-kernel.ts';
 import { openNetfilterSocket, openNft, rulesetGeneration, type Nft } from './nft.ts';
@@ -13,7 +14,7 @@ export function openNetworkOperations(): NetworkOperations {
   let netfilter: NetlinkSocket | undefined;
   const rules = (): Nft => (nft ??= openNft());
   const deleteLinks = (names: readonly string[]): void => {
-    room.forgetBridges();
+    room.forgetIndexes();
     for (const name of names) room.host.execute([deleteLink(name)]);
   };
   const netfilterSocket = (): NetlinkSocket => (netfilter ??= openNetfilterSocket());
@@ -26,27 +27,29 @@ export function openNetworkOperations(): NetworkOperations {
   };
   return {
     observe: () => ({ links: listLinks(room.host), addresses: listAddresses(room.host), routes: listRoutes(room.host) }),
-    ensureBridge: (plan) => room.ensureBridge(plan),
-    enableForwarding: () => room.enableForwarding(),
+    ensureBridge: (plan) => ensureBridge(room, plan),
+    ensureParent: (plan) => ensureParent(room, plan),
+    adoptPorts: (ports) => adoptPorts(room, ports),
     make(plan, ruleset) {
       try {
         room.make(plan);
         return applyRules(ruleset);
       } catch (error) {
         room.remove(plan.path);
-        deleteLinks(plan.interfaces.map(({ veth }) => veth));
+        deleteLinks(plan.interfaces.flatMap(({ source }) => (source.kind === 'veth' ? [source.host] : [])));
         throw error;
       }
     },
-    plug(path, item, gateway) {
+    plug(path, item, routes) {
       try {
-        room.plug(path, item, gateway);
+        room.plug(path, item, routes);
       } catch (error) {
-        deleteLinks([item.veth]);
+        if (item.source.kind === 'veth') deleteLinks([item.source.host]);
         throw error;
       }
     },
-    route: (path, gateway, name) => room.route(path, gateway, name),
+    unplug: (path, source, name) => room.unplug(path, source, name),
+    route: (path, routes) => room.route(path, routes),
     remove(path, ruleset) {
       let change: RulesChange & { refused: string | undefined };
       try {

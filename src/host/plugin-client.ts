@@ -24,6 +24,8 @@ export interface Plugin {
 export interface CallOptions {
   /** Milliseconds for the whole call, connecting and retries included; default 60 s. */
   timeout?: number;
+  /** False tries a refused connection once only. */
+  patient?: boolean;
   signal?: AbortSignal;
 }
 
@@ -32,7 +34,7 @@ export interface Plugins {
    * The plugin by this name, activated. not_found `plugin "x" not found` when no folder knows it or it does not implement
    * what is asked. Not_found is told at once: Docker looks again for 15 seconds.
    */
-  get(name: string, capability: PluginCapability): Promise<Plugin>;
+  get(name: string, capability: PluginCapability, options?: { /** False tries a refused connection once only. */ patient?: boolean }): Promise<Plugin>;
   /** Every plugin that answers within so many milliseconds and implements this; one that does not is left out. For listings. */
   list(capability: PluginCapability, patience?: number): Promise<Plugin[]>;
 }
@@ -69,7 +71,7 @@ export function openPlugins({ folders, clock = systemClock, patience = 15_000 }:
     };
     const { Implements: given } = await call('Plugin.Activate', undefined, { timeout: ACTIVATION_TIMEOUT + window }, window);
     if (!Array.isArray(given)) throw new EngineError('unavailable', `plugin ${JSON.stringify(name)} does not say what it implements`);
-    return { name, capabilities: new Set(given.map(String)), call: (method, body, options = {}) => call(method, body, options, patience) };
+    return { name, capabilities: new Set(given.map(String)), call: (method, body, options = {}) => call(method, body, options, options.patient === false ? 0 : patience) };
   };
 
   const open = (name: string, window: number): Promise<Plugin> => {
@@ -90,8 +92,8 @@ export function openPlugins({ folders, clock = systemClock, patience = 15_000 }:
   };
 
   return {
-    async get(name, capability) {
-      const plugin = await open(name, patience);
+    async get(name, capability, { patient = true } = {}) {
+      const plugin = await open(name, patient ? patience : 0);
       if (!plugin.capabilities.has(capability)) throw notFound(`plugin ${JSON.stringify(name)} found but does not implement ${capability}`);
       return plugin;
     },

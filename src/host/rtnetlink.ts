@@ -1,10 +1,10 @@
 /** Requests and answers of rtnetlink: links, addresses and routes. Builders are pure; a NetlinkSocket carries them out. */
-import { attribute, attributeText, message, nested, NLM_F, parseAttributes, text, u32, u8, type ReceivedMessage } from './netlink-message.ts';
+import { attribute, attributeText, message, nested, NLM_F, parseAttributes, text, u16, u32, u8, type ReceivedMessage } from './netlink-message.ts';
 import type { NetlinkSocket, Request } from './netlink.ts';
 
 const RTM = { NEWLINK: 16, DELLINK: 17, GETLINK: 18, NEWADDR: 20, GETADDR: 22, NEWROUTE: 24, GETROUTE: 26 } as const;
 const IFLA = {
-  ADDRESS: 1, IFNAME: 3, MTU: 4, MASTER: 10, LINKINFO: 18, NET_NS_FD: 28, AF_SPEC: 26, INFO_KIND: 1, INFO_DATA: 2, INFO_SLAVE_KIND: 4, INFO_SLAVE_DATA: 5,
+  ADDRESS: 1, IFNAME: 3, MTU: 4, LINK: 5, MASTER: 10, LINKINFO: 18, NET_NS_FD: 28, AF_SPEC: 26, INFO_KIND: 1, INFO_DATA: 2, INFO_SLAVE_KIND: 4, INFO_SLAVE_DATA: 5,
 } as const;
 const BRPORT = { MODE: 4, ISOLATED: 33 } as const;
 const IFF_UP = 1;
@@ -28,7 +28,7 @@ export interface Address {
 }
 
 export interface Route {
-  /** `0.0.0.0/0` for the default route; IPv4 main table only. */
+  /** `0.0.0.0/0` or `::/0` for a default route; main table only. */
   destination: string;
   gateway: string | undefined;
   index: number | undefined;
@@ -42,6 +42,8 @@ export interface LinkSettings {
   /** Index of the bridge to join; 0 leaves it. */
   master?: number;
   up?: boolean;
+  /** File descriptor of the network namespace to be in. */
+  namespace?: number;
   /** Not at creation (EAFNOSUPPORT): forbids the kernel to give the link an IPv6 link-local address, which costs time and traffic. */
   withoutLinkLocal?: boolean;
   /** Not at creation: a bridge port's flags. Hairpin lets a packet leave by the port it came in; isolated ports see only others. */
@@ -64,6 +66,7 @@ function settings(link: LinkSettings): Buffer[] {
   if (link.mac !== undefined) list.push(attribute(IFLA.ADDRESS, macBytes(link.mac)));
   if (link.mtu !== undefined) list.push(u32(IFLA.MTU, link.mtu));
   if (link.master !== undefined) list.push(u32(IFLA.MASTER, link.master));
+  if (link.namespace !== undefined) list.push(u32(IFLA.NET_NS_FD, link.namespace));
   // AF_SPEC > AF_INET6 > IFLA_INET6_ADDR_GEN_MODE = IN6_ADDR_GEN_MODE_NONE
   if (link.withoutLinkLocal) list.push(nested(IFLA.AF_SPEC, nested(AF_INET6, u8(8, 1))));
   if (link.port !== undefined) {
@@ -84,11 +87,42 @@ export function addBridge(link: LinkSettings & { name: string }): Request {
 
 /** A veth pair in one step: `host` here, `peer` as interface number `peer.index` in the namespace of `peer.namespace`. */
 export function addVeth(host: LinkSettings & { name: string }, peer: LinkSettings & { name: string; index: number; namespace: number }): Request {
-  const inner = Buffer.concat([ifinfo(peer.index), ...settings(peer), u32(IFLA.NET_NS_FD, peer.namespace)]);
+  const inner = Buffer.concat([ifinfo(peer.index), ...settings(peer)]);
   const info = nested(IFLA.LINKINFO, text(IFLA.INFO_KIND, 'veth'), nested(IFLA.INFO_DATA, attribute(1, inner)));
   return {
     what: `make the veth pair ${host.name}`,
     message: message(RTM.NEWLINK, NLM_F.CREATE | NLM_F.EXCL, ifinfo(0, host.up), ...settings(host), info),
+  };
+}
+
+/** What a child of another interface is like. */
+export type ChildKind = { driver: 'macvlan'; mode: string } | { driver: 'ipvlan'; mode: string; flag: string };
+
+const MACVLAN_MODES: Readonly<Record<string, number>> = { private: 1, vepa: 2, bridge: 4, passthru: 8 };
+const IPVLAN_MODES: Readonly<Record<string, number>> = { l2: 0, l3: 1, l3s: 2 };
+const IPVLAN_FLAGS: Readonly<Record<string, number>> = { bridge: 0, private: 1, vepa: 2 };
+
+/** An interface on top of another one of the socket's namespace, made in the namespace of the settings. */
+export function addChild(link: LinkSettings & { name: string }, parent: number, kind: ChildKind): Request {
+  const data = kind.driver === 'macvlan' ? [u32(1, MACVLAN_MODES[kind.mode] ?? 4)] : [u16(1, IPVLAN_MODES[kind.mode] ?? 0), u16(2, IPVLAN_FLAGS[kind.flag] ?? 0)];
+  const info = nested(IFLA.LINKINFO, text(IFLA.INFO_KIND, kind.driver), nested(IFLA.INFO_DATA, ...data));
+  return {
+    what: `make the ${kind.driver} interface ${link.name}`,
+    message: message(RTM.NEWLINK, NLM_F.CREATE | NLM_F.EXCL, ifinfo(0), u32(IFLA.LINK, parent), ...settings(link), info),
+  };
+}
+
+export function addDummy(name: string): Request {
+  const info = nested(IFLA.LINKINFO, text(IFLA.INFO_KIND, 'dummy'));
+  return { what: `make the dummy interface ${name}`, message: message(RTM.NEWLINK, NLM_F.CREATE | NLM_F.EXCL, ifinfo(0), text(IFLA.IFNAME, name), info), tolerate: ['EEXIST'] };
+}
+
+export function addVlan(name: string, below: number, vlan: number): Request {
+  const info = nested(IFLA.LINKINFO, text(IFLA.INFO_KIND, 'vlan'), nested(IFLA.INFO_DATA, u16(1, vlan)));
+  return {
+    what: `make the VLAN interface ${name}`,
+    message: message(RTM.NEWLINK, NLM_F.CREATE | NLM_F.EXCL, ifinfo(0), u32(IFLA.LINK, below), text(IFLA.IFNAME, name), info),
+    tolerate: ['EEXIST'],
   };
 }
 
@@ -123,16 +157,23 @@ export function addAddress(index: number, address: string, prefix: number): Requ
   };
 }
 
-/** Sets or replaces the default route of the gateway's family. */
-export function defaultRoute(gateway: string, index: number): Request {
-  const bytes = addressBytes(gateway);
+/** Sets or replaces a route; `0.0.0.0/0` and `::/0` are the default ones. Without a gateway it ends at the interface. */
+export function addRoute(destination: string, gateway: string | undefined, index: number): Request {
+  const [address = '', prefix = ''] = destination.split('/');
+  const bytes = addressBytes(address);
   const header = Buffer.alloc(12);
   header.writeUInt8(bytes.length === 16 ? AF_INET6 : AF_INET, 0);
-  // Main table, RTPROT_BOOT, global scope, unicast: what `ip route add` sets.
-  header.set([254, 3, 0, 1], 4);
+  header.writeUInt8(Number(prefix), 1);
+  // Main table, RTPROT_BOOT, global or link scope, unicast: what `ip route add` sets.
+  header.set([254, 3, gateway === undefined && bytes.length === 4 ? 253 : 0, 1], 4);
+  const parts = [
+    ...(Number(prefix) > 0 ? [attribute(1, bytes)] : []),
+    ...(gateway === undefined ? [] : [attribute(5, addressBytes(gateway))]),
+    u32(4, index),
+  ];
   return {
-    what: `set the default route by ${gateway}`,
-    message: message(RTM.NEWROUTE, NLM_F.CREATE | NLM_F.REPLACE, header, attribute(5, bytes), u32(4, index)),
+    what: `set the route to ${destination}${gateway === undefined ? '' : ` by ${gateway}`}`,
+    message: message(RTM.NEWROUTE, NLM_F.CREATE | NLM_F.REPLACE, header, ...parts),
   };
 }
 
@@ -172,10 +213,14 @@ export function listAddresses(socket: NetlinkSocket): Address[] {
   });
 }
 
-/** IPv4 routes of the main table. */
+/** Routes of the main table, both families. */
 export function listRoutes(socket: NetlinkSocket): Route[] {
+  return [AF_INET, AF_INET6].flatMap((family) => listFamilyRoutes(socket, family));
+}
+
+function listFamilyRoutes(socket: NetlinkSocket, family: number): Route[] {
   const header = Buffer.alloc(12);
-  header.writeUInt8(AF_INET, 0);
+  header.writeUInt8(family, 0);
   return socket
     .dump(message(RTM.GETROUTE, 0, header))
     .map(({ body }) => ({ body, attributes: parseAttributes(body, 12) }))
@@ -183,7 +228,7 @@ export function listRoutes(socket: NetlinkSocket): Route[] {
     .map(({ body, attributes }) => {
       const gateway = attributes.get(5);
       return {
-        destination: `${addressText(attributes.get(1) ?? Buffer.alloc(4))}/${body.readUInt8(1)}`,
+        destination: `${addressText(attributes.get(1) ?? Buffer.alloc(family === AF_INET6 ? 16 : 4))}/${body.readUInt8(1)}`,
         gateway: gateway && addressText(gateway),
         index: attributes.get(4)?.readUInt32LE(0),
       };

@@ -1,7 +1,8 @@
 /** Which subnet a new network gets, and which address a new endpoint. */
-import { conflict, EngineError, invalid } from '#base/errors.ts';
-import { contains, formatAddress, overlaps, parseAddress, parseSubnet, sizeOf, type Subnet } from './ipv4.ts';
-import type { BridgeRecord } from './record.ts';
+import { createHash } from 'node:crypto';
+import { EngineError, invalid } from '#base/errors.ts';
+import { contains, formatAddress, parseAddress, parseSubnet, sizeOf, widthOf, type Family, type Subnet } from './ip.ts';
+import type { NetworkRecord, PoolRecord } from './record.ts';
 
 export interface AddressPool {
   /** `172.20.0.0/14` */
@@ -10,8 +11,8 @@ export interface AddressPool {
   size: number;
 }
 
-/** Docker's own, so that people find the addresses they know. */
-export const DEFAULT_POOLS: readonly AddressPool[] = [
+/** Docker's own, for the default bridge: people find the addresses they know, and room for many containers. */
+export const BRIDGE_POOLS: readonly AddressPool[] = [
   { base: '172.17.0.0/16', size: 16 },
   { base: '172.18.0.0/16', size: 16 },
   { base: '172.19.0.0/16', size: 16 },
@@ -21,64 +22,87 @@ export const DEFAULT_POOLS: readonly AddressPool[] = [
   { base: '192.168.0.0/16', size: 20 },
 ];
 
+/** The same ranges in small pieces for all other networks: some thousand of them, with 1021 containers each. */
+export const DEFAULT_POOLS: readonly AddressPool[] = BRIDGE_POOLS.slice(1).map(({ base }) => ({ base, size: 22 }));
+
+/** The pools with a ULA prefix of this machine's own (RFC 4193), unless they have IPv6 already. */
+export function withUla(pools: readonly AddressPool[], machine: string): readonly AddressPool[] {
+  if (pools.some(({ base }) => base.includes(':'))) return pools;
+  const digits = createHash('sha256').update(machine).digest('hex').slice(0, 10);
+  return [...pools, { base: `fd${digits.slice(0, 2)}:${digits.slice(2, 6)}:${digits.slice(6, 10)}::/48`, size: 64 }];
+}
+
 /** The first subnet of the pools that overlaps none of `taken`. Throws when all are in use. */
-export function chooseSubnet(pools: readonly AddressPool[], taken: readonly Subnet[]): Subnet {
+export function chooseSubnet(pools: readonly AddressPool[], family: Family, taken: readonly Subnet[]): Subnet {
+  const others = taken.filter((subnet) => subnet.family === family).toSorted((a, b) => (a.base < b.base ? -1 : 1));
   for (const pool of pools) {
     const whole = parseSubnet(pool.base);
-    if (whole === undefined || pool.size < whole.prefix || pool.size > 30) {
+    if (whole === undefined || pool.size < whole.prefix || pool.size > widthOf(whole.family) - 2) {
       throw invalid(`invalid default address pool: base ${JSON.stringify(pool.base)} with size ${pool.size}`);
     }
-    const step = sizeOf({ base: 0, prefix: pool.size });
-    for (let base = whole.base; base < whole.base + sizeOf(whole); base += step) {
-      const candidate = { base, prefix: pool.size };
-      if (!taken.some((other) => overlaps(candidate, other))) return candidate;
+    if (whole.family !== family) continue;
+    const step = sizeOf({ family, prefix: pool.size });
+    let { base } = whole;
+    for (const other of others) {
+      const end = other.base + sizeOf(other);
+      if (end <= base) continue;
+      if (other.base >= base + step) break;
+      // The next piece that begins behind the obstacle.
+      base = whole.base + ((end - whole.base + step - 1n) / step) * step;
     }
+    if (base + step <= whole.base + sizeOf(whole)) return { family, base, prefix: pool.size };
   }
   throw new EngineError('unavailable', 'all predefined address pools have been fully subnetted');
 }
 
-/** Addresses in use in one network: of living endpoints, by number. */
-export type TakenAddresses = ReadonlySet<number>;
+/** Addresses in use in one network: of living endpoints, as canonical text. */
+export type TakenAddresses = ReadonlySet<string>;
 
-function subnetOf(bridge: BridgeRecord): Subnet {
-  const subnet = parseSubnet(bridge.subnet);
-  if (subnet === undefined) throw new EngineError('internal', `the network record has a malformed subnet ${bridge.subnet}`);
+function subnetOf(pool: PoolRecord): Subnet {
+  const subnet = parseSubnet(pool.subnet);
+  if (subnet === undefined) throw new EngineError('internal', `the network record has a malformed subnet ${pool.subnet}`);
   return subnet;
 }
 
-function reservedAddresses(bridge: BridgeRecord): Set<number> {
-  return new Set([bridge.gateway, ...Object.values(bridge.reserved)].map(parseAddress).filter((address) => address !== undefined));
-}
+const isReserved = (pool: PoolRecord, address: string): boolean => pool.gateway === address || Object.values(pool.reserved).includes(address);
 
-/** The lowest free address of the network's range. */
-export function allocateAddress(bridge: BridgeRecord, taken: TakenAddresses): string {
-  const subnet = subnetOf(bridge);
-  const range = (bridge.range === undefined ? undefined : parseSubnet(bridge.range)) ?? subnet;
-  const reserved = reservedAddresses(bridge);
-  const last = subnet.base + sizeOf(subnet) - 1;
-  for (let address = range.base; address < range.base + sizeOf(range); address++) {
-    if (subnet.prefix < 31 && (address === subnet.base || address === last)) continue;
-    if (!taken.has(address) && !reserved.has(address)) return formatAddress(address);
+/** The lowest free address of the pools' ranges, the first pool first. */
+export function allocateAddress(network: Pick<NetworkRecord, 'name' | 'id'>, pools: readonly PoolRecord[], taken: TakenAddresses): { address: string; pool: PoolRecord } {
+  for (const pool of pools) {
+    const subnet = subnetOf(pool);
+    const { family } = subnet;
+    const range = (pool.range === undefined ? undefined : parseSubnet(pool.range)) ?? subnet;
+    const last = subnet.base + sizeOf(subnet) - 1n;
+    const small = subnet.prefix >= widthOf(family) - 1;
+    for (let value = range.base; value < range.base + sizeOf(range); value++) {
+      // The lowest address is the network's own (or all its routers'), the highest of IPv4 everybody's.
+      if (!small && (value === subnet.base || (family === 4 && value === last))) continue;
+      const address = formatAddress({ family, value });
+      if (!taken.has(address) && !isReserved(pool, address)) return { address, pool };
+    }
   }
-  throw new EngineError('unavailable', `could not find an available IP address: all of ${bridge.range ?? bridge.subnet} are in use`);
+  throw new EngineError('unavailable', `no available IPv${pools[0]?.family ?? 4} addresses on this network's address pools: ${network.name} (${network.id})`);
 }
 
 /** Checks an address that a user chose; Docker's words. */
-export function claimAddress(bridge: BridgeRecord, taken: TakenAddresses, wanted: string): string {
-  if (!bridge.subnetGiven) {
-    throw invalid('invalid endpoint settings: user specified IP address is supported only when connecting to networks with user configured subnets');
+export function claimAddress(pools: readonly PoolRecord[], taken: TakenAddresses, wanted: string): { address: string; pool: PoolRecord } {
+  const parsed = parseAddress(wanted);
+  if (parsed === undefined) throw invalid(`invalid endpoint settings:\ninvalid IP address: ${wanted}`);
+  const pool = pools.find((candidate) => contains(subnetOf(candidate), parsed));
+  if (pool === undefined) {
+    throw invalid(`invalid endpoint settings:\nno configured subnet or ip-range contain the IP address ${wanted}`);
   }
-  const address = parseAddress(wanted);
-  if (address === undefined) throw invalid(`invalid endpoint settings: invalid IPv4 address: ${wanted}`);
-  const subnet = subnetOf(bridge);
-  if (!contains(subnet, address)) {
-    throw invalid(`invalid endpoint settings: no configured subnet or ip-range contain the IP address ${wanted}`);
-  }
-  if (taken.has(address) || reservedAddresses(bridge).has(address)) throw conflict('Address already in use');
-  return formatAddress(address);
+  const address = formatAddress(parsed);
+  if (taken.has(address) || isReserved(pool, address)) throw new EngineError('forbidden', 'Address already in use');
+  return { address, pool };
 }
 
-/** 02:42 and the address: the same container address always has the same MAC, so that neighbours' caches stay right. */
+/**
+ * 02:42 and the IPv4 address, or bits of the IPv6 address: the same container address always has the same MAC, so that
+ * neighbours' caches stay right.
+ */
 export function macOf(address: string): string {
-  return ['02', '42', ...address.split('.').map((part) => Number(part).toString(16).padStart(2, '0'))].join(':');
+  const parsed = parseAddress(address);
+  const last = parsed?.family === 4 ? parsed.value : BigInt(`0x${createHash('sha256').update(address).digest('hex').slice(0, 8)}`);
+  return ['02', '42', ...last.toString(16).padStart(8, '0').match(/../g) ?? []].join(':');
 }

@@ -1,26 +1,33 @@
 import { rfc3339Nano, type Clock } from '#base/clock.ts';
-import { conflict, EngineError, invalid } from '#base/errors.ts';
+import { EngineError, invalid } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
 import type { NetworkKernel, NetworkSight } from '#host/network-kernel.ts';
-import type { Plugins } from '#host/plugin-client.ts';
 import type { EmitEvent } from '#spec/event.ts';
 import type { Filters } from '#spec/filters.ts';
+import { asNetworkId } from '#spec/ids.ts';
 import type {
-  NetworkConnectRequest, NetworkCreateRequest, NetworkCreateResponse, NetworkDisconnectRequest, NetworkInspect, NetworksPruneResponse,
+  IPAMConfig, NetworkConnectRequest, NetworkCreateRequest, NetworkCreateResponse, NetworkDisconnectRequest, NetworkInspect, NetworksPruneResponse,
 } from '#spec/wire/network.ts';
 import { chooseSubnet, type AddressPool } from './address-pool.ts';
+import { bridgeAttachment } from './bridge-request.ts';
+import { childAttachment } from './child-request.ts';
+import { checkEndpointSettings } from './endpoint-settings.ts';
 import type { Firewall } from './firewall.ts';
 import { editHosts, ownHosts } from './hosts-file.ts';
-import { parseSubnet, type Subnet } from './ipv4.ts';
+import { parseSubnet } from './ip.ts';
 import type { NameService } from './names/name-service.ts';
-import { isPredefined, recordOf, remoteDriver } from './network-request.ts';
+import { isBridge, networkSubnets, ownedLinks, takenSubnets } from './network-plan.ts';
+import { isPredefined, readCreateRequest, type NetworkWish } from './network-request.ts';
 import { filterNetworks, isPrunable, viewNetwork } from './network-view.ts';
+import type { Options } from './option-text.ts';
 import type { ContainerLookup, FileChanges } from './options.ts';
-import type { BridgeRecord, NetworkRecord, SandboxRecord } from './record.ts';
-import type { Registry } from './registry.ts';
+import { checkPools, planPools, poolOf } from './pool-request.ts';
+import type { Attachment, NetworkRecord, PoolRecord, SandboxRecord } from './record.ts';
+import { addressesOf, type Registry } from './registry.ts';
+import type { RemoteNetworks } from './remote-networks.ts';
 import type { ResolverFiles } from './resolver-files.ts';
 import { hasNames } from './sandbox-view.ts';
-import { checkEndpointSettings, type Sandboxes } from './sandboxes.ts';
+import type { Sandboxes } from './sandboxes.ts';
 
 interface NetworkServiceOptions {
   registry: Registry;
@@ -28,11 +35,14 @@ interface NetworkServiceOptions {
   firewall: Firewall;
   sandboxes: Sandboxes;
   containers: ContainerLookup;
-  plugins: Plugins;
+  remote: RemoteNetworks;
+  /** Makes the network's interfaces on the host. */
+  makeLinks: (network: NetworkRecord) => Promise<void>;
   emit: EmitEvent;
   clock: Clock;
   pools: readonly AddressPool[];
   mtu: number | undefined;
+  defaultOptions: Readonly<Record<string, Options>>;
   names: Pick<NameService, 'warm'>;
   files: ResolverFiles;
 }
@@ -59,26 +69,30 @@ export class NetworkObjects {
   }
 
   async create(body: NetworkCreateRequest): Promise<NetworkCreateResponse> {
-    const { registry, kernel, firewall, plugins, clock, pools, mtu, names } = this.#options;
+    const { registry, kernel, firewall, clock, remote, makeLinks, names } = this.#options;
     // Whoever makes a network is about to use it.
     names.warm();
-    const driver = remoteDriver(body);
-    if (driver !== undefined) await plugins.get(driver, 'NetworkDriver');
-    const sight = await kernel.observe();
-    const taken = takenSubnets(sight);
-    const others = bridgesOf(registry);
-    const record = recordOf(body, {
-      id: newId(), created: rfc3339Nano(clock.nowNanos()), mtu, others,
-      choose: () => chooseSubnet(pools, [...taken, ...others.map(({ subnet }) => parseSubnet(subnet)).filter((subnet) => subnet !== undefined)]),
-    });
-    if (registry.networks().some(({ name }) => name === record.name)) throw conflict(`network with name ${record.name} already exists`);
-    if (sight.links.some((link) => link.name === record.bridge?.name)) {
-      throw conflict(`the machine has an interface ${record.bridge?.name ?? ''} already; choose another bridge name`);
-    }
-    registry.saveNetwork(record);
+    const wish = readCreateRequest(body, registry.networks());
+    const sight = wish.body.ConfigOnly === true ? undefined : await kernel.observe();
+    const scope = wish.remote ? await remote.scopeOf(wish.driver) : 'local';
+    const wishes = { configs: wish.body.IPAM?.Config ?? [], ipv4: wish.ipv4, ipv6: wish.ipv6 };
+    const options = wish.body.IPAM?.Options ?? {};
+    if (wish.ipamDriver === 'default') checkPools(wishes);
+    const pools = wish.ipamDriver === 'default' ? undefined : await remote.requestPools(wish.ipamDriver, { ...wishes, options });
+    let record: NetworkRecord;
     try {
-      await kernel.ensureBridge(bridgePlan(record));
-      await firewall.apply();
+      // From here to the record nothing waits: two networks never get the same subnet.
+      readCreateRequest(body, registry.networks());
+      record = this.#decide(wish, rfc3339Nano(clock.nowNanos()), scope, sight, pools);
+      registry.saveNetwork(record);
+    } catch (error) {
+      await remote.releasePools(pools ?? []);
+      throw error;
+    }
+    try {
+      await remote.createNetwork(record);
+      await makeLinks(record);
+      if (isBridge(record)) await firewall.apply();
     } catch (error) {
       await this.#erase(record).catch(() => {});
       throw error;
@@ -87,9 +101,41 @@ export class NetworkObjects {
     return { Id: record.id, Warning: '' };
   }
 
+  #decide(wish: NetworkWish, created: string, scope: string, sight: NetworkSight | undefined, remotePools: PoolRecord[] | undefined): NetworkRecord {
+    const { registry, mtu, pools: defaults, defaultOptions } = this.#options;
+    const { body, driver } = wish;
+    const id = newId();
+    const networks = registry.networks();
+    const configOnly = body.ConfigOnly ?? false;
+    const internal = body.Internal ?? false;
+    const links = new Map((sight?.links ?? []).map((link) => [link.name, link.kind ?? '']));
+    const options = { ...(configOnly ? {} : defaultOptions[driver]), ...body.Options };
+    const via = (): Attachment | undefined => {
+      if (configOnly) return undefined;
+      if (driver === 'bridge') return bridgeAttachment(options, { id, internal, mtu, networks, linkKind: (name) => links.get(name) });
+      if (driver === 'macvlan' || driver === 'ipvlan') return childAttachment(driver, options, { id, internal, mtu, networks, hasLink: (name) => links.has(name) });
+      return { kind: 'remote', scope, interfacePrefix: 'eth' };
+    };
+    const configs = body.IPAM?.Config ?? [];
+    const plan = (): PoolRecord[] => {
+      if (configOnly) return configs.flatMap((config) => configurationPool(config));
+      const taken = networkSubnets(networks);
+      const machine = sight === undefined ? [] : takenSubnets(sight);
+      return planPools({ configs, ipv4: wish.ipv4, ipv6: wish.ipv6 }, { taken, choose: (family, also) => chooseSubnet(defaults, family, [...taken, ...machine, ...also]) });
+    };
+    return {
+      version: 2, id: asNetworkId(id), name: wish.name, driver, created, internal, attachable: body.Attachable ?? false, options, labels: body.Labels ?? {},
+      ipv4: wish.ipv4, ipv6: wish.ipv6, configOnly, configFrom: body.ConfigFrom?.Network ?? '', ipamDriver: wish.ipamDriver, ipamOptions: body.IPAM?.Options ?? undefined,
+      via: via(), pools: remotePools ?? plan(),
+    };
+  }
+
   async remove(name: string): Promise<void> {
-    const network = this.#options.registry.get(name);
+    const { registry } = this.#options;
+    const network = registry.get(name);
     if (isPredefined(network.name)) throw new EngineError('forbidden', `${network.name} is a pre-defined network and cannot be removed`);
+    const dependent = network.configOnly && registry.networks().some(({ configFrom }) => configFrom === network.name);
+    if (dependent) throw new EngineError('forbidden', `error while removing network: configuration network ${JSON.stringify(network.name)} is in use`);
     if (this.#isInUse(network)) throw new EngineError('forbidden', `error while removing network: network ${network.name} id ${network.id} has active endpoints`);
     await this.#erase(network);
     this.#tell('destroy', network);
@@ -136,14 +182,14 @@ export class NetworkObjects {
     if (sandbox === undefined && !containers.networksOf(container.id).includes(network.name) && body.Force !== true) {
       throw new EngineError('forbidden', `container ${container.id} is not connected to network ${network.name}`);
     }
-    const gone = sandbox && former && ownHosts(sandbox, [former.address]);
+    const gone = sandbox && former && ownHosts(sandbox, addressesOf(former));
     containers.disconnected(container.id, network.name, gone === undefined ? undefined : { hosts: (text) => editHosts(text, gone, '') });
   }
 
   /** The first network with names brings the resolver. */
   async #filesAfter(sandbox: SandboxRecord, network: NetworkRecord): Promise<FileChanges> {
     const { sandboxes, files } = this.#options;
-    const added = ownHosts(sandbox, sandbox.endpoints.filter((endpoint) => endpoint.network === network.id).map(({ address }) => address));
+    const added = ownHosts(sandbox, sandbox.endpoints.filter((endpoint) => endpoint.network === network.id).flatMap(addressesOf));
     const hosts = (text: string): string => editHosts(text, '', added);
     if (sandbox.names !== undefined || !hasNames({ networkName: network.name })) return { hosts };
     const { resolvConf, names } = files.of(sandbox.dns ?? { dns: [], dnsSearch: [], dnsOptions: [] }, 'resolver');
@@ -157,16 +203,19 @@ export class NetworkObjects {
 
   /** The record goes last: a crash in between leaves a network that can be removed again. */
   async #erase(network: NetworkRecord): Promise<void> {
-    const { registry, kernel, firewall } = this.#options;
+    const { registry, kernel, firewall, remote } = this.#options;
     registry.hideNetwork(network);
     try {
-      if (network.bridge?.owned) await kernel.deleteLinks([network.bridge.name]);
+      await remote.deleteNetwork(network);
+      const links = ownedLinks(network, registry.networks());
+      if (links.length > 0) await kernel.deleteLinks(links);
       registry.deleteNetwork(network);
     } catch (error) {
       registry.saveNetwork(network);
       throw error;
     }
-    await firewall.apply(network.bridge === undefined ? [] : [network.bridge.name]);
+    await remote.releasePools(network.pools);
+    if (isBridge(network)) await firewall.apply([network.via.name]);
   }
 
   #tell(action: 'create' | 'destroy', network: NetworkRecord): void {
@@ -183,18 +232,10 @@ function refuseMode(mode: string): void {
   }
 }
 
-export const bridgesOf = (registry: Registry): BridgeRecord[] => registry.networks().flatMap(({ bridge }) => (bridge === undefined ? [] : [bridge]));
-
-/** Subnets that the machine itself uses: by its routes (not the default one) and its interfaces. */
-export function takenSubnets({ routes, addresses }: NetworkSight): Subnet[] {
-  return [...routes.map(({ destination }) => destination), ...addresses.map(({ address, prefix }) => `${address}/${prefix}`)]
-    .map(parseSubnet)
-    .filter((subnet) => subnet !== undefined && subnet.prefix > 0)
-    .filter((subnet) => subnet !== undefined);
-}
-
-export function bridgePlan(network: NetworkRecord): { name: string; address: string | undefined; prefix: number; mtu: number | undefined } {
-  const { bridge } = network;
-  if (bridge === undefined) throw new EngineError('internal', `network ${network.name} has no bridge`);
-  return { name: bridge.name, address: bridge.gateway, prefix: parseSubnet(bridge.subnet)?.prefix ?? 24, mtu: bridge.mtu };
+/** A configuration says what was given and chooses nothing. */
+function configurationPool(config: IPAMConfig): PoolRecord[] {
+  const subnet = parseSubnet(config.Subnet ?? '');
+  if (subnet === undefined) return [];
+  const pool = poolOf(subnet, config, true);
+  return [{ ...pool, gateway: (config.Gateway ?? '') === '' ? undefined : pool.gateway }];
 }

@@ -1,9 +1,9 @@
 import { requireKnownFilters, matchLabels, type Filters } from '#spec/filters.ts';
 import type { ContainerId } from '#spec/ids.ts';
-import type { EndpointResource, NetworkInspect } from '#spec/wire/network.ts';
+import type { EndpointResource, IPAMConfig, NetworkInspect } from '#spec/wire/network.ts';
 import { invalid } from '#base/errors.ts';
 import { isPredefined } from './network-request.ts';
-import type { EndpointRecord, NetworkRecord, SandboxRecord } from './record.ts';
+import type { EndpointRecord, NetworkRecord, PoolRecord, SandboxRecord } from './record.ts';
 
 /** As Engine API 1.24 and newer show a network; `endpoints` are those of running containers. */
 export function viewNetwork(
@@ -11,27 +11,20 @@ export function viewNetwork(
   endpoints: readonly { sandbox: SandboxRecord; endpoint: EndpointRecord }[],
   nameOf: (id: ContainerId) => string | undefined,
 ): NetworkInspect {
-  const { bridge } = network;
-  const config = bridge && {
-    Subnet: bridge.subnet,
-    ...(bridge.range === undefined ? {} : { IPRange: bridge.range }),
-    Gateway: bridge.gateway,
-    ...(Object.keys(bridge.reserved).length > 0 ? { AuxiliaryAddresses: bridge.reserved } : {}),
-  };
   return {
     Name: network.name,
     Id: network.id,
     Created: network.created,
-    Scope: 'local',
+    Scope: network.via?.kind === 'remote' ? network.via.scope : 'local',
     Driver: network.driver,
-    EnableIPv4: true,
-    EnableIPv6: false,
-    IPAM: { Driver: 'default', Options: network.ipamOptions ?? null, Config: config === undefined ? [] : [config] },
+    EnableIPv4: network.ipv4,
+    EnableIPv6: network.ipv6,
+    IPAM: { Driver: network.ipamDriver, Options: network.ipamOptions ?? null, Config: network.pools.map(viewPool) },
     Internal: network.internal,
     Attachable: network.attachable,
     Ingress: false,
-    ConfigFrom: { Network: '' },
-    ConfigOnly: false,
+    ConfigFrom: { Network: network.configFrom },
+    ConfigOnly: network.configOnly,
     Containers: Object.fromEntries(
       endpoints.map(({ sandbox, endpoint }): [string, EndpointResource] => [
         sandbox.container,
@@ -39,13 +32,22 @@ export function viewNetwork(
           Name: nameOf(sandbox.container) ?? sandbox.name,
           EndpointID: endpoint.id,
           MacAddress: endpoint.mac,
-          IPv4Address: `${endpoint.address}/${endpoint.prefix}`,
-          IPv6Address: '',
+          IPv4Address: endpoint.address === undefined ? '' : `${endpoint.address}/${endpoint.prefix}`,
+          IPv6Address: endpoint.address6 === undefined ? '' : `${endpoint.address6}/${endpoint.prefix6}`,
         },
       ]),
     ),
     Options: network.options,
     Labels: network.labels,
+  };
+}
+
+function viewPool({ subnet, range, gateway, reserved }: PoolRecord): IPAMConfig {
+  return {
+    Subnet: subnet,
+    ...(range === undefined ? {} : { IPRange: range }),
+    ...(gateway === undefined ? {} : { Gateway: gateway }),
+    ...(Object.keys(reserved).length > 0 ? { AuxiliaryAddresses: reserved } : {}),
   };
 }
 

@@ -16,7 +16,7 @@ type Request = Parameters<NetworkRoom['sandboxes']['up']>[0];
 const container = (digit: string): ContainerId => asContainerId(digit.repeat(64));
 const request = (id: ContainerId, changes: Partial<Request> = {}): Request => ({
   container: id, name: `c${id.slice(0, 1)}`, hostname: 'host', domainname: '', extraHosts: [], dns: ['10.0.0.1'], dnsSearch: ['.'], dnsOptions: [],
-  endpoints: [{ network: 'bridge', settings: {} }], ports: {}, exposed: [], ...changes,
+  endpoints: [{ network: 'bridge', settings: {} }], ports: {}, exposed: [], linked: [], ...changes,
 });
 
 async function rig(t: TestContext, live: ContainerId[] = []): Promise<{ kernel: FakeNetworkKernel; room: NetworkRoom; successor: (live: ContainerId[]) => Promise<NetworkRoom> }> {

@@ -1,29 +1,29 @@
 import { randomBytes } from 'node:crypto';
-import { readdirSync } from 'node:fs';
-import { systemClock, rfc3339Nano } from '#base/clock.ts';
-import { invalid } from '#base/errors.ts';
-import { newId } from '#base/ids.ts';
-import { openNetworkKernel, type NetworkKernel, type NetworkSight } from '#host/network-kernel.ts';
-import { asNetworkId, type ContainerId } from '#spec/ids.ts';
+import { readdirSync, readFileSync } from 'node:fs';
+import { systemClock } from '#base/clock.ts';
+import { openNetworkKernel, type NetworkKernel } from '#host/network-kernel.ts';
+import type { ContainerId } from '#spec/ids.ts';
 import type { PortMap } from '#spec/wire/container.ts';
 import type { EndpointSettings } from '#spec/wire/network.ts';
-import { chooseSubnet, DEFAULT_POOLS } from './address-pool.ts';
+import { BRIDGE_POOLS, DEFAULT_POOLS, withUla, type AddressPool } from './address-pool.ts';
+import { ensurePredefined } from './default-bridge.ts';
 import { Firewall } from './firewall.ts';
-import type { FirewallState } from './firewall-state.ts';
+import type { FirewallState, LinkedPort } from './firewall-state.ts';
 import { renderHostHosts, renderHosts } from './hosts-file.ts';
-import { formatAddress, formatSubnet, parseAddress, parseSubnet } from './ipv4.ts';
 import { NameService } from './names/name-service.ts';
-import { bridgePlan, bridgesOf, NetworkObjects, takenSubnets } from './network-service.ts';
+import { bridgePlan, bridgePorts, firewalled, isBridge, ownedLinks, parentPlan } from './network-plan.ts';
+import { NetworkObjects } from './network-service.ts';
 import { tableName } from './nft-table.ts';
-import type { NetworkConfig, NetworksOptions } from './options.ts';
-import { ephemeralPorts, holdPort } from './port-holder.ts';
+import type { NetworksOptions } from './options.ts';
+import { ephemeralPorts, hostHasIpv6, portHolder } from './port-holder.ts';
 import { PortTable } from './port-table.ts';
-import type { BridgeRecord, NetworkRecord, SandboxRecord } from './record.ts';
-import { Registry } from './registry.ts';
+import type { NetworkRecord, PortRecord, SandboxRecord } from './record.ts';
+import { addressesOf, Registry } from './registry.ts';
+import { RemoteNetworks } from './remote-networks.ts';
 import type { ResolvOverrides } from './resolv-conf.ts';
 import { ResolverFiles } from './resolver-files.ts';
 import { Sandboxes } from './sandboxes.ts';
-import { hasNames, publishedPorts, viewEndpoint, viewPorts } from './sandbox-view.ts';
+import { forwardTarget, hasNames, linkedPorts, publishedPorts, viewEndpoint, viewPorts } from './sandbox-view.ts';
 import { openNetworkStore } from './store.ts';
 import { Sweeper } from './sweeper.ts';
 
@@ -36,6 +36,7 @@ interface Request extends FileRequest {
   endpoints: readonly { network: string; settings: EndpointSettings }[];
   ports: PortMap;
   exposed: readonly string[];
+  linked: readonly ContainerId[];
 }
 
 interface FileRequest extends ResolvOverrides {
@@ -55,36 +56,66 @@ export function createNetworks(options: NetworksOptions) {
   const { layout, db, log, config, emit, containers, plugins } = options;
   const kernel = options.kernel ?? warmKernel();
   const registry = new Registry(openNetworkStore(db));
-  const ports = new PortTable({ hold: holdPort, ephemeral: ephemeralPorts() });
-  const pools = config.defaultAddressPools ?? DEFAULT_POOLS;
+  const portTarget = (port: PortRecord) => {
+    const sandbox = registry.living().find(({ ports: own }) => own.some((item) => item.hostPort === port.hostPort && item.protocol === port.protocol && item.hostAddress === port.hostAddress));
+    return sandbox && forwardTarget(sandbox, port);
+  };
+  const ports = new PortTable({ hold: portHolder(portTarget), ephemeral: ephemeralPorts() });
+  const poolsOr = (ours: readonly AddressPool[]) => withUla(config.defaultAddressPools ?? ours, `${readText('/etc/machine-id') ?? ''} ${layout.root}`);
+  const pools = poolsOr(DEFAULT_POOLS);
+  const remote = new RemoteNetworks({ plugins, log });
 
+  /** `--link` where containers may not reach each other. */
+  const linksOf = (sandbox: SandboxRecord): LinkedPort[] => {
+    const apart = sandbox.endpoints.some(({ network }) => {
+      const via = registry.find(network)?.via;
+      return via?.kind === 'bridge' && !via.communication;
+    });
+    if (!apart) return [];
+    return linkedPorts(sandbox, sandbox.linked.map((id) => registry.sandboxOf(id)).filter((other) => other !== undefined));
+  };
   const firewallState = (): FirewallState => ({
     table: tableName(layout.instance),
-    bridges: registry.networks().flatMap(({ bridge, internal }) => (bridge ? [{ name: bridge.name, subnet: bridge.subnet, internal, masquerade: bridge.masquerade }] : [])),
+    networks: registry.networks().filter(isBridge).map(firewalled),
     ports: registry.living().flatMap(publishedPorts),
+    links: registry.living().flatMap(linksOf),
+    apiPorts: config.apiPorts ?? [],
   });
-  const firewall = new Firewall({ kernel, log, state: firewallState });
+  const firewall = new Firewall({ kernel, log, state: firewallState, policy: config.publishPolicy ?? 'engine' });
 
   const vethPrefix = layout.instance === '' ? 'gtv-' : `gtv${layout.instance}`;
   const vethName = (): string => (vethPrefix + randomBytes(6).toString('hex')).slice(0, 15);
   const isStray = (link: string): boolean =>
     link.length === 15 && link.startsWith(vethPrefix) &&
-    ![...registry.living(), ...registry.leaving()].some(({ endpoints }) => endpoints.some(({ veth }) => veth === link));
+    ![...registry.living(), ...registry.leaving()].some(({ endpoints }) => endpoints.some(({ hostLink }) => hostLink === link));
   const sweeper = new Sweeper({ kernel, registry, log, isStray });
 
-  /** Bridges and firewall as the records say. */
+  const makeLinks = async (network: NetworkRecord): Promise<void> => {
+    if (isBridge(network)) await kernel.ensureBridge(bridgePlan(network, config.forwarding !== false));
+    const parent = parentPlan(network);
+    if (parent !== undefined) await kernel.ensureParent(parent);
+  };
+  /** Interfaces and firewall as the records say. */
   const prepare = async (): Promise<void> => {
-    if (config.forwarding !== false) await kernel.enableForwarding();
-    for (const network of registry.networks()) if (network.bridge !== undefined) await kernel.ensureBridge(bridgePlan(network));
+    for (const network of registry.networks()) {
+      try {
+        await makeLinks(network);
+      } catch (error) {
+        // A parent interface that is not there (any more) is its own network's trouble.
+        if (isBridge(network)) throw error;
+        log.warn('a network cannot be used now', { network: network.name, error });
+      }
+    }
+    await kernel.adoptPorts(bridgePorts(registry));
     await firewall.apply();
   };
   const names = new NameService({ run: layout.run, start: options.startResolver, log });
-  const sandboxes = new Sandboxes({ kernel, registry, ports, firewall, sweeper, names, emit, netnsFolder: layout.netns, vethName, repair: prepare });
+  const sandboxes = new Sandboxes({ kernel, registry, ports, firewall, sweeper, remote, names, emit, netnsFolder: layout.netns, vethName, linksOf, repair: prepare, forwards: () => config.userlandProxy !== false && hostHasIpv6() });
 
-  const hostGateway = (): string | undefined => registry.find('bridge')?.bridge?.gateway;
-  const hostsOf = (sandbox: SandboxRecord): string => renderHosts(sandbox, sandbox.endpoints.map(({ address }) => address), hostGateway());
+  const hostGateway = (): string | undefined => registry.find('bridge')?.pools.find(({ family }) => family === 4)?.gateway;
+  const hostsOf = (sandbox: SandboxRecord): string => renderHosts(sandbox, sandbox.endpoints.flatMap(addressesOf), hostGateway());
   const files = new ResolverFiles(config);
-  const service = new NetworkObjects({ registry, kernel, firewall, sandboxes, names, containers, plugins, emit, clock: systemClock, pools, mtu: config.mtu, files });
+  const service = new NetworkObjects({ registry, kernel, firewall, sandboxes, containers, remote, makeLinks, emit, clock: systemClock, pools, mtu: config.mtu, defaultOptions: config.defaultOptions ?? {}, names, files });
 
   const view = (sandbox: SandboxRecord) => ({
     id: sandbox.id,
@@ -149,14 +180,14 @@ export function createNetworks(options: NetworksOptions) {
        */
       async recover(live: ReadonlySet<ContainerId>): Promise<void> {
         try {
-          await ensurePredefined(registry, { kernel, config, instance: layout.instance });
+          await ensurePredefined(registry, { kernel, config, pools: poolsOr(BRIDGE_POOLS), instance: layout.instance });
           const dead = [...registry.living().filter(({ container }) => !live.has(container)), ...registry.leaving()];
           await sandboxes.discard(dead);
           ports.adopt(registry.living().flatMap((sandbox) => sandbox.ports));
           const known = new Set(registry.living().map(({ netnsPath }) => netnsPath));
           for (const path of listFolder(layout.netns)) if (!known.has(path)) await kernel.remove(path, '');
           names.recover(registry.living());
-          if (registry.networks().some(({ name, bridge }) => bridge !== undefined && hasNames({ networkName: name }))) names.warm();
+          if (registry.networks().some((network) => isBridge(network) && hasNames({ networkName: network.name }))) names.warm();
           await whenReady();
           sweeper.start();
         } catch (error) {
@@ -187,7 +218,7 @@ export function createNetworks(options: NetworksOptions) {
       await names.end();
       await sweeper.finish(true);
       await firewall.remove();
-      await kernel.deleteLinks(bridgesOf(registry).filter(({ owned }) => owned).map(({ name }) => name));
+      await kernel.deleteLinks(registry.networks().flatMap((network) => ownedLinks(network, [])));
       return true;
     },
 
@@ -209,71 +240,12 @@ function warmKernel(): NetworkKernel {
   return kernel;
 }
 
-async function ensurePredefined(
-  registry: Registry,
-  given: { kernel: NetworkKernel; config: NetworkConfig; instance: string },
-): Promise<void> {
-  const created = rfc3339Nano(systemClock.nowNanos());
-  const plain = { version: 1, created, internal: false, attachable: false, options: {}, labels: {}, bridge: undefined } as const;
-  if (registry.find('none') === undefined) registry.saveNetwork({ ...plain, id: asNetworkId(newId()), name: 'none', driver: 'null' });
-  if (registry.find('host') === undefined) registry.saveNetwork({ ...plain, id: asNetworkId(newId()), name: 'host', driver: 'host' });
-  const former = registry.find('bridge');
-  if (given.config.bridgeName === 'none') {
-    if (former !== undefined && registry.endpointsOn(former.id).length === 0) registry.deleteNetwork(former);
-    return;
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
   }
-  // Containers that are running keep the network that they know, whatever the configuration says now.
-  if (former !== undefined && registry.endpointsOn(former.id).length > 0) return;
-  const bridge = await defaultBridge(registry, given, former?.bridge);
-  const record: NetworkRecord = { ...plain, id: asNetworkId(newId()), name: 'bridge', driver: 'bridge', ...former, options: bridgeOptions(bridge), bridge };
-  if (JSON.stringify(record) !== JSON.stringify(former)) registry.saveNetwork(record);
-}
-
-async function defaultBridge(
-  registry: Registry,
-  { kernel, config, instance }: { kernel: NetworkKernel; config: NetworkConfig; instance: string },
-  former: BridgeRecord | undefined,
-): Promise<BridgeRecord> {
-  const sight = await kernel.observe();
-  let { subnet, gateway } = former ?? {};
-  if (config.bridgeName !== undefined) [subnet, gateway] = addressOf(config.bridgeName, sight);
-  if (config.bridgeAddress !== undefined) {
-    const [address = ''] = config.bridgeAddress.split('/');
-    const chosen = parseSubnet(config.bridgeAddress);
-    if (chosen === undefined || parseAddress(address) === undefined) throw invalid(`invalid bip ${JSON.stringify(config.bridgeAddress)}: expected an address with a prefix, e.g. 192.168.5.1/24`);
-    [subnet, gateway] = [formatSubnet(chosen), address];
-  }
-  if (subnet === undefined || gateway === undefined) {
-    const others = bridgesOf(registry).map((bridge) => parseSubnet(bridge.subnet)).filter((item) => item !== undefined);
-    const chosen = chooseSubnet(config.defaultAddressPools ?? DEFAULT_POOLS, [...takenSubnets(sight), ...others]);
-    [subnet, gateway] = [formatSubnet(chosen), formatAddress(chosen.base + 1)];
-  }
-  return {
-    name: config.bridgeName ?? (instance === '' ? 'gantry0' : `gtr${instance}`),
-    owned: config.bridgeName === undefined, subnet, subnetGiven: false, range: undefined, gateway, reserved: {}, mtu: config.mtu, masquerade: config.masquerade ?? true,
-    communication: config.communication ?? true, hostAddress: config.hostAddress ?? '0.0.0.0',
-  };
-}
-
-/** Subnet and address of a bridge that the administrator made. */
-function addressOf(name: string, { links, addresses }: NetworkSight): [subnet: string, gateway: string] {
-  const link = links.find((item) => item.name === name);
-  if (link === undefined) throw invalid(`the configured bridge ${name} does not exist: make it, or leave out the option "bridge"`);
-  const own = addresses.find((item) => item.index === link.index && !item.address.includes(':'));
-  const subnet = own && parseSubnet(`${own.address}/${own.prefix}`);
-  if (own === undefined || subnet === undefined) throw invalid(`the configured bridge ${name} has no IPv4 address: give it one`);
-  return [formatSubnet(subnet), own.address];
-}
-
-function bridgeOptions(bridge: BridgeRecord): Record<string, string> {
-  return {
-    'com.docker.network.bridge.default_bridge': 'true',
-    'com.docker.network.bridge.enable_icc': String(bridge.communication),
-    'com.docker.network.bridge.enable_ip_masquerade': String(bridge.masquerade),
-    'com.docker.network.bridge.host_binding_ipv4': bridge.hostAddress,
-    'com.docker.network.bridge.name': bridge.name,
-    'com.docker.network.driver.mtu': String(bridge.mtu ?? 1500),
-  };
 }
 
 function listFolder(folder: string): string[] {

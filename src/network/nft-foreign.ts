@@ -5,8 +5,12 @@
  * What is let through there is still judged by our own table. Only matches that iptables can express are used.
  */
 
+/** `engine`: published ports are let through another firewall's chain. `host`: that firewall decides about them itself. */
+export type PublishPolicy = 'engine' | 'host';
+
 export interface ForeignChains {
-  /** JSON of `nft -j list chain ip filter ...`; undefined when there is no such chain. */
+  family: 'ip' | 'ip6';
+  /** JSON of `nft -j list chain FAMILY filter ...`; undefined when there is no such chain. */
   forward: unknown;
   user: unknown;
   isolation: unknown;
@@ -23,7 +27,8 @@ interface Chain {
 }
 
 /** The nft text that brings the other firewall's chain to letting exactly `bridges` through; empty when it is so already. */
-export function compileForeign(chains: ForeignChains, bridges: readonly string[], formerBridges: readonly string[] = []): string {
+export function compileForeign(chains: ForeignChains, bridges: readonly string[], formerBridges: readonly string[] = [], policy: PublishPolicy = 'engine'): string {
+  const { family } = chains;
   const forward = parseChain(chains.forward);
   if (forward === undefined) return '';
   const user = parseChain(chains.user);
@@ -35,17 +40,18 @@ export function compileForeign(chains: ForeignChains, bridges: readonly string[]
     if (chain === undefined) continue;
     const target = name === (user === undefined ? 'FORWARD' : 'DOCKER-USER');
     const present = chain.rules.map((rule) => ({ handle: rule.handle, text: ourRule(rule, ours) })).filter(({ text }) => text !== undefined);
-    const rules = target ? wanted.flatMap((bridge) => rulesFor(bridge, isolation)) : [];
+    const rules = target ? wanted.flatMap((bridge) => rulesFor(bridge, isolation, policy)) : [];
     if (present.map(({ text }) => text).join('\n') === rules.join('\n') && (rules.length === 0 || leads(chain, present))) continue;
-    for (const { handle } of present) texts.push(`delete rule ip filter ${name} handle ${handle}\n`);
-    for (const rule of rules.toReversed()) texts.push(`insert rule ip filter ${name} ${rule}\n`);
+    for (const { handle } of present) texts.push(`delete rule ${family} filter ${name} handle ${handle}\n`);
+    for (const rule of rules.toReversed()) texts.push(`insert rule ${family} filter ${name} ${rule}\n`);
   }
   return texts.join('');
 }
 
-function rulesFor(bridge: string, isolation: string | undefined): string[] {
+function rulesFor(bridge: string, isolation: string | undefined, policy: PublishPolicy): string[] {
   return [
-    `oifname "${bridge}" counter accept`,
+    // Under `host` the other firewall must itself let answers in; a match for them would be one that iptables cannot show.
+    ...(policy === 'host' ? [] : [`oifname "${bridge}" counter accept`]),
     ...(isolation === undefined ? [] : [`iifname "${bridge}" counter jump ${isolation}`]),
     `iifname "${bridge}" counter accept`,
   ];

@@ -1,25 +1,52 @@
-import type { FirewallState, FirewalledBridge, PublishedPort } from './firewall-state.ts';
+import type { FirewallState, FirewalledNetwork, LinkedPort, PublishedPort } from './firewall-state.ts';
+import { CHAINS, members, opened, renderRule, type InterfaceSet } from './nft-rules.ts';
 
 /** `gantry`, or `gantry_<instance>` for an engine with a run folder of its own. */
 export const tableName = (instance: string): string => (instance === '' ? 'gantry' : `gantry_${instance}`);
 
+/** A table of the administrator's, made when missing and never changed: see docs/networking.md. */
+export const userTable = (table: string): string => `${table}_user`;
+
+const SETS: readonly InterfaceSet[] = ['bridges', 'internal', 'apart', 'routed4', 'routed6', 'unprotected4', 'unprotected6'];
+
 /**
- * The whole table as one transaction that replaces what was there. Published ports are elements of two maps: `published`
- * for every address of the host, `published_at` for one address; a packet costs one look-up however many there are.
+ * The whole table as one transaction that replaces what was there. Published ports are elements of four maps:
+ * `published4/6` for every address of the host, `published4/6_at` for one address; a packet costs one look-up however many
+ * there are, and however many networks.
  */
-export function compileTable({ table, bridges, ports }: FirewallState): string {
-  const outward = bridges.filter((bridge) => !bridge.internal);
+export function compileTable(state: FirewallState): string {
+  const { table, networks, ports, links, apiPorts } = state;
+  const translated = ports.filter(({ hostPort }) => hostPort !== 0);
+  const map = (name: MapName): string => elements(translated.filter((port) => mapOf(port) === name).map(element));
+  const outward = networks.filter((network) => !network.internal);
+  const hidden4 = outward.filter(({ masquerade, mode4 }) => masquerade && mode4.startsWith('nat'));
+  const hidden6 = outward.filter(({ masquerade, mode6 }) => masquerade && mode6.startsWith('nat'));
   return `add table inet ${table}
 delete table inet ${table}
 table inet ${table} {
-${set('bridges', bridges)}
-${set('internal', bridges.filter((bridge) => bridge.internal))}
-	map published {
+${SETS.map((name) => set(name, 'ifname', members(state, name).map(quoted))).join('\n')}
+${set('within', 'ifname . ifname', networks.map(({ bridge }) => `${quoted(bridge)} . ${quoted(bridge)}`))}
+${set('trusted', 'ifname . ifname', networks.flatMap(({ bridge, trusted }) => trusted.map((name) => `${quoted(name)} . ${quoted(bridge)}`)))}
+${set('outward4', 'ipv4_addr', outward.flatMap(({ subnets4 }) => subnets4), 'interval')}
+${set('outward6', 'ipv6_addr', outward.flatMap(({ subnets6 }) => subnets6), 'interval')}
+${set('hidden4', 'ipv4_addr', hidden4.flatMap(({ subnets4 }) => subnets4), 'interval')}
+${set('hidden6', 'ipv6_addr', hidden6.flatMap(({ subnets6 }) => subnets6), 'interval')}
+${set('opened4', 'ipv4_addr . inet_proto . inet_service', opened(ports, 4).map(openedKey))}
+${set('opened6', 'ipv6_addr . inet_proto . inet_service', opened(ports, 6).map(openedKey))}
+${set('linked', 'ipv4_addr . ipv4_addr . inet_proto . inet_service', links.map(linkedKey))}
+${set('api', 'inet_service', apiPorts.map(String))}
+	map published4 {
 		type inet_proto . inet_service : ipv4_addr . inet_service
-${elements(ports.filter(isEverywhere).map(element))}	}
-	map published_at {
+${map('published4')}	}
+	map published4_at {
 		type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service
-${elements(ports.filter((port) => !isEverywhere(port)).map(element))}	}
+${map('published4_at')}	}
+	map published6 {
+		type inet_proto . inet_service : ipv6_addr . inet_service
+${map('published6')}	}
+	map published6_at {
+		type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service
+${map('published6_at')}	}
 	chain raw {
 		type filter hook prerouting priority raw; policy accept;
 		iifname @bridges ip daddr 127.0.0.0/8 counter drop comment "no container reaches the host's loopback"
@@ -34,55 +61,84 @@ ${elements(ports.filter((port) => !isEverywhere(port)).map(element))}	}
 		fib daddr type local goto publish
 	}
 	chain publish {
-		dnat ip to ip daddr . meta l4proto . th dport map @published_at
-		dnat ip to meta l4proto . th dport map @published
+		dnat ip to ip daddr . meta l4proto . th dport map @published4_at
+		dnat ip to meta l4proto . th dport map @published4
+		ip6 daddr ::1 return comment "the engine forwards what comes to ::1"
+		dnat ip6 to ip6 daddr . meta l4proto . th dport map @published6_at
+		dnat ip6 to meta l4proto . th dport map @published6
 	}
-	chain forward {
-		type filter hook forward priority filter; policy accept;
-		iifname @internal jump sealed
-		oifname @internal jump sealed
-		ct state established,related accept
-		oifname @bridges jump inward
-	}
-	chain sealed {
-${bridges.filter((bridge) => bridge.internal).map(({ name }) => `\t\tiifname "${name}" oifname "${name}" return\n`).join('')}		counter drop comment "internal networks end at their bridge"
-	}
-	chain inward {
-		ct status dnat accept comment "published ports"
-${bridges.map(({ name }) => `\t\tiifname "${name}" oifname "${name}" accept\n`).join('')}		counter drop comment "networks are closed to each other and to the outside"
-	}
+${filter('input', 'type filter hook input priority filter; policy accept;')}
+${filter('forward', 'type filter hook forward priority filter; policy accept;')}
+${filter('sealed')}
+${filter('inward')}
+${filter('within')}
 	chain postrouting {
 		type nat hook postrouting priority srcnat; policy accept;
 		oifname @bridges ip saddr 127.0.0.0/8 masquerade comment "the host by its loopback"
-${outward.map(({ name, subnet }) => `\t\tip saddr ${subnet} oifname "${name}" ct status dnat masquerade\n`).join('')}${outward
-    .filter((bridge) => bridge.masquerade)
-    .map(({ name, subnet }) => `\t\tip saddr ${subnet} oifname != "${name}" masquerade\n`)
-    .join('')}	}
+		ip saddr @outward4 oifname @bridges ct status dnat masquerade comment "containers by published ports"
+		ip6 saddr @outward6 oifname @bridges ct status dnat masquerade comment "containers by published ports"
+${outward.flatMap(chosenSource).map((rule) => `\t\t${rule}\n`).join('')}		ip saddr @hidden4 oifname != @bridges masquerade
+		ip6 saddr @hidden6 oifname != @bridges masquerade
+	}
 }
 `;
 }
 
+function filter(name: string, head?: string): string {
+  return `\tchain ${name} {\n${[...(head === undefined ? [] : [head]), ...(CHAINS[name] ?? []).map(renderRule)].map((line) => `\t\t${line}\n`).join('')}\t}`;
+}
+
+/** Networks that leave under an address of the host that was chosen for them. */
+function chosenSource({ subnets4, subnets6, source4, source6, mode4, mode6 }: FirewalledNetwork): string[] {
+  return [
+    ...(source4 === undefined || !mode4.startsWith('nat') ? [] : subnets4.map((subnet) => `ip saddr ${subnet} oifname != @bridges snat ip to ${source4}`)),
+    ...(source6 === undefined || !mode6.startsWith('nat') ? [] : subnets6.map((subnet) => `ip6 saddr ${subnet} oifname != @bridges snat ip6 to ${source6}`)),
+  ];
+}
+
 /** Adds published ports to a table that is there. */
-export function compileAdd(table: string, ports: readonly PublishedPort[]): string {
-  return ports.map((port) => `add element inet ${table} ${mapOf(port)} { ${element(port)} }\n`).join('');
+export function compileAdd(table: string, ports: readonly PublishedPort[], links: readonly LinkedPort[] = []): string {
+  return [
+    ...ports.map((port) => `add element inet ${table} ${placeOf(port)} { ${port.hostPort === 0 ? openedKey(port) : element(port)} }\n`),
+    ...links.map((link) => `add element inet ${table} linked { ${linkedKey(link)} }\n`),
+  ].join('');
 }
 
 /** Takes published ports away; adding first makes it succeed when they were not there. */
-export function compileDelete(table: string, ports: readonly PublishedPort[]): string {
-  return compileAdd(table, ports) + ports.map((port) => `delete element inet ${table} ${mapOf(port)} { ${key(port)} }\n`).join('');
+export function compileDelete(table: string, ports: readonly PublishedPort[], links: readonly LinkedPort[] = []): string {
+  return [
+    compileAdd(table, ports, links),
+    ...ports.map((port) => `delete element inet ${table} ${placeOf(port)} { ${port.hostPort === 0 ? openedKey(port) : key(port)} }\n`),
+    ...links.map((link) => `delete element inet ${table} linked { ${linkedKey(link)} }\n`),
+  ].join('');
 }
 
 export const compileRemoval = (table: string): string => `add table inet ${table}\ndelete table inet ${table}\n`;
 
-const isEverywhere = (port: PublishedPort): boolean => port.hostAddress === '0.0.0.0';
-const mapOf = (port: PublishedPort): string => (isEverywhere(port) ? 'published' : 'published_at');
+/** Makes the administrator's chains where they are missing. */
+export function compileUserTable(table: string): string {
+  const name = userTable(table);
+  return `add table inet ${name}
+add chain inet ${name} forward { type filter hook forward priority filter - 5; policy accept; }
+add chain inet ${name} input { type filter hook input priority filter - 5; policy accept; }
+`;
+}
+
+type MapName = 'published4' | 'published4_at' | 'published6' | 'published6_at';
+
+const isEverywhere = (port: PublishedPort): boolean => port.hostAddress === '0.0.0.0' || port.hostAddress === '::';
+const mapOf = (port: PublishedPort): MapName => `published${port.family}${isEverywhere(port) ? '' : '_at'}`;
+const placeOf = (port: PublishedPort): string => (port.hostPort === 0 ? `opened${port.family}` : mapOf(port));
 const key = (port: PublishedPort): string => `${isEverywhere(port) ? '' : `${port.hostAddress} . `}${port.protocol} . ${port.hostPort}`;
 const element = (port: PublishedPort): string => `${key(port)} : ${port.address} . ${port.containerPort}`;
+const openedKey = (port: PublishedPort): string => `${port.address} . ${port.protocol} . ${port.containerPort}`;
+const linkedKey = ({ from, to, protocol, port }: LinkedPort): string => `${from} . ${to} . ${protocol} . ${port}`;
+const quoted = (name: string): string => `"${name}"`;
 
-const elements = (list: readonly string[]): string => (list.length === 0 ? '' : `\t\telements = { ${list.join(', ')} }\n`);
+const elements = (list: readonly string[]): string => (list.length === 0 ? '' : `\t\telements = { ${[...new Set(list)].join(', ')} }\n`);
 
-function set(name: string, bridges: readonly FirewalledBridge[]): string {
+function set(name: string, type: string, list: readonly string[], flags?: string): string {
   return `	set ${name} {
-		type ifname
-${elements(bridges.map((bridge) => `"${bridge.name}"`))}	}`;
+		type ${type}
+${flags === undefined ? '' : `\t\tflags ${flags}\n`}${elements(list)}	}`;
 }

@@ -15,6 +15,21 @@ export interface NetworkConfig {
   /** `bridge`: name of the default bridge; `none` for no default bridge. */
   bridgeName?: string | undefined;
   mtu?: number | undefined;
+  /** `ipv6`: the default bridge has IPv6 as well; `bip6`, `fixed-cidr`, `fixed-cidr-v6`, `default-gateway(-v6)` say more. */
+  ipv6?: boolean | undefined;
+  bridgeAddress6?: string | undefined;
+  fixedRange?: string | undefined;
+  fixedRange6?: string | undefined;
+  gateway?: string | undefined;
+  gateway6?: string | undefined;
+  /** `publish-policy`: who decides about packets for published ports where another firewall drops by policy. */
+  publishPolicy?: 'engine' | 'host' | undefined;
+  /** `default-network-opts`: options of new networks that do not say otherwise, by driver. */
+  defaultOptions?: Readonly<Record<string, Readonly<Record<string, string>>>> | undefined;
+  /** `userland-proxy`: forward from the host's IPv6 to containers without it, and from ::1. */
+  userlandProxy?: boolean | undefined;
+  /** TCP ports on which the engine itself listens: closed to containers. */
+  apiPorts?: readonly number[] | undefined;
   /** `ip`: default host address for published ports of the default bridge. */
   hostAddress?: string | undefined;
   defaultAddressPools?: readonly AddressPool[] | undefined;

@@ -1,16 +1,26 @@
-import { isIPv6 } from 'node:net';
-import { invalid, notImplemented } from '#base/errors.ts';
+import { isIP } from 'node:net';
+import { invalid } from '#base/errors.ts';
 import type { PortMap } from '#spec/wire/container.ts';
-import { parseAddress } from './ipv4.ts';
+import { canonical, type Family } from './ip.ts';
 import type { Protocol } from './record.ts';
 
-/** One published port as asked for. */
+/** One published port as asked for; the same number on each of the addresses. */
 export interface PortRequest {
   containerPort: number;
   protocol: Protocol;
-  hostAddress: string;
+  hostAddresses: readonly string[];
   /** Inclusive; undefined lets the engine choose. */
   hostPorts: { first: number; last: number } | undefined;
+}
+
+/** How the sandbox can be reached. */
+export interface PortSurroundings {
+  /** Of the network: stands in for an empty HostIp; `0.0.0.0` means all addresses of both families. */
+  defaultAddress: string;
+  /** Families of the endpoint that serves the ports, `routed` without translation. */
+  ways: Readonly<Record<Family, 'nat' | 'routed' | undefined>>;
+  /** The engine may forward from the host's IPv6 to the container's IPv4. */
+  forwards: boolean;
 }
 
 /** Reads `80/tcp`; the protocol may be left out. */
@@ -21,26 +31,37 @@ export function parsePort(text: string): { port: number; protocol: Protocol } {
   return { port, protocol: (match[2]?.toLowerCase() ?? 'tcp') as Protocol };
 }
 
-/** Every binding of a PortMap in its order. `defaultAddress` stands in for an empty HostIp. */
-export function parsePortMap(ports: PortMap, defaultAddress: string): PortRequest[] {
-  return Object.entries(ports).flatMap(([key, bindings]) => {
-    const { port, protocol } = parsePort(key);
-    return (bindings ?? []).map((binding) => ({
-      containerPort: port,
-      protocol,
-      hostAddress: parseHostAddress(binding.HostIp, defaultAddress),
-      hostPorts: parseHostPorts(binding.HostPort),
-    }));
-  });
+/** Every binding of a PortMap in its order, without those that no family of the container's can serve. */
+export function parsePortMap(ports: PortMap, around: PortSurroundings): { requests: PortRequest[]; routed: { containerPort: number; protocol: Protocol; hostAddress: string }[] } {
+  const requests: PortRequest[] = [];
+  const routed: { containerPort: number; protocol: Protocol; hostAddress: string }[] = [];
+  for (const [key, bindings] of Object.entries(ports)) {
+    const { port: containerPort, protocol } = parsePort(key);
+    for (const binding of bindings ?? []) {
+      const hostPorts = parseHostPorts(binding.HostPort);
+      const wanted = hostAddressesOf(binding.HostIp, around.defaultAddress);
+      const translated = wanted.filter((address) => serves(around, address, protocol));
+      if (translated.length > 0) requests.push({ containerPort, protocol, hostPorts, hostAddresses: translated });
+      for (const hostAddress of wanted) if (around.ways[familyOf(hostAddress)] === 'routed') routed.push({ containerPort, protocol, hostAddress });
+    }
+  }
+  return { requests, routed };
 }
 
-function parseHostAddress(text: string | undefined, defaultAddress: string): string {
-  if (text === undefined || text === '') return defaultAddress;
-  if (isIPv6(text)) {
-    throw notImplemented(`publishing on the IPv6 address ${text} is not supported yet; use an IPv4 address or leave it out`);
+export const familyOf = (address: string): Family => (address.includes(':') ? 6 : 4);
+
+function serves({ ways, forwards }: PortSurroundings, address: string, protocol: Protocol): boolean {
+  const family = familyOf(address);
+  if (ways[family] !== undefined) return ways[family] === 'nat';
+  return family === 6 && ways[4] === 'nat' && forwards && protocol !== 'sctp';
+}
+
+function hostAddressesOf(text: string | undefined, defaultAddress: string): string[] {
+  if (text !== undefined && text !== '') {
+    if (isIP(text) === 0) throw invalid(`invalid host IP address for a published port: ${JSON.stringify(text)}`);
+    return [canonical(text)];
   }
-  if (parseAddress(text) === undefined) throw invalid(`invalid host IP address for a published port: ${JSON.stringify(text)}`);
-  return text;
+  return defaultAddress === '0.0.0.0' ? ['0.0.0.0', '::'] : [canonical(defaultAddress)];
 }
 
 function parseHostPorts(text: string | undefined): PortRequest['hostPorts'] {

@@ -1,5 +1,5 @@
 import { EngineError, isErrno } from '#base/errors.ts';
-import type { PortRequest } from './port-request.ts';
+import { familyOf, type PortRequest } from './port-request.ts';
 import type { PortRecord } from './record.ts';
 
 /** Keeps other programs off a port. Throws an errno error (EADDRINUSE, EADDRNOTAVAIL, EACCES) when it is taken. */
@@ -25,7 +25,7 @@ export class PortTable {
   reserve(requests: readonly PortRequest[]): PortRecord[] {
     const reserved: PortRecord[] = [];
     try {
-      for (const request of requests) reserved.push(this.#reserveOne(request));
+      for (const request of requests) reserved.push(...this.#reserveOne(request));
       return reserved;
     } catch (error) {
       this.release(reserved);
@@ -36,6 +36,7 @@ export class PortTable {
   /** Takes over ports that were published before this process began. */
   adopt(ports: readonly PortRecord[]): void {
     for (const port of ports) {
+      if (port.hostPort === 0) continue;
       let held: Disposable | undefined;
       try {
         held = this.#hold(port);
@@ -48,6 +49,7 @@ export class PortTable {
 
   release(ports: readonly PortRecord[]): void {
     for (const port of ports) {
+      if (port.hostPort === 0) continue;
       const holders = this.#taken.get(keyOf(port));
       holders?.get(port.hostAddress)?.[Symbol.dispose]();
       holders?.delete(port.hostAddress);
@@ -55,30 +57,42 @@ export class PortTable {
     }
   }
 
-  #reserveOne(request: PortRequest): PortRecord {
-    const { containerPort, protocol, hostAddress, hostPorts } = request;
-    const record = (hostPort: number): PortRecord => ({ containerPort, protocol, hostAddress, hostPort });
+  #reserveOne(request: PortRequest): PortRecord[] {
+    const { containerPort, protocol, hostAddresses, hostPorts } = request;
+    const records = (hostPort: number): PortRecord[] => hostAddresses.map((hostAddress) => ({ containerPort, protocol, hostAddress, hostPort }));
     const { first, last } = hostPorts ?? this.#ephemeral;
     const count = last - first + 1;
     const start = hostPorts === undefined ? this.#next : first;
     let failure: EngineError | undefined;
     for (let step = 0; step < count; step++) {
-      const port = record(first + ((start - first + step) % count));
-      const attempt = this.#attempt(port);
+      const hostPort = first + ((start - first + step) % count);
+      const ports = records(hostPort);
+      const attempt = this.#attemptAll(ports);
       if (attempt === undefined) {
-        if (hostPorts === undefined) this.#next = port.hostPort === last ? first : port.hostPort + 1;
-        return port;
+        if (hostPorts === undefined) this.#next = hostPort === last ? first : hostPort + 1;
+        return ports;
       }
       failure ??= attempt;
     }
-    throw count === 1 && failure ? failure : new EngineError('internal', `all ports are allocated: no free ${protocol} port on ${hostAddress} from ${first} to ${last}`);
+    throw count === 1 && failure ? failure : new EngineError('internal', `all ports are allocated: no free ${protocol} port on ${hostAddresses.join(' and ')} from ${first} to ${last}`);
+  }
+
+  /** Undefined when the ports are now ours, else why not. */
+  #attemptAll(ports: readonly PortRecord[]): EngineError | undefined {
+    for (const [index, port] of ports.entries()) {
+      const failure = this.#attempt(port);
+      if (failure === undefined) continue;
+      this.release(ports.slice(0, index));
+      return failure;
+    }
+    return undefined;
   }
 
   /** Undefined when the port is now ours, else why not. */
   #attempt(port: PortRecord): EngineError | undefined {
-    const where = `${port.hostAddress}:${port.hostPort}`;
-    const holders = this.#taken.get(keyOf(port));
-    if (holders !== undefined && (port.hostAddress === '0.0.0.0' || holders.has('0.0.0.0') || holders.has(port.hostAddress))) {
+    const bracketed = port.hostAddress.includes(':') ? `[${port.hostAddress}]` : port.hostAddress;
+    const where = `${bracketed}:${port.hostPort}`;
+    if ([...(this.#taken.get(keyOf(port))?.keys() ?? [])].some((address) => clashes(address, port.hostAddress))) {
       return new EngineError('internal', `Bind for ${where} failed: port is already allocated`);
     }
     try {
@@ -101,6 +115,12 @@ export class PortTable {
     holders.set(port.hostAddress, held);
     this.#taken.set(keyOf(port), holders);
   }
+}
+
+/** The wildcard address of a family takes the port from all others of the family. */
+function clashes(a: string, b: string): boolean {
+  if (familyOf(a) !== familyOf(b)) return false;
+  return a === b || a === '0.0.0.0' || a === '::' || b === '0.0.0.0' || b === '::';
 }
 
 const keyOf = (port: PortRecord): string => `${port.protocol}/${port.hostPort}`;

@@ -1,6 +1,5 @@
 import { EngineError, notFound } from '#base/errors.ts';
 import type { ContainerId, NetworkId } from '#spec/ids.ts';
-import { parseAddress } from './ipv4.ts';
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from './record.ts';
 import type { NetworkStore } from './store.ts';
 
@@ -13,7 +12,7 @@ export class Registry {
   readonly #networks = new Map<NetworkId, NetworkRecord>();
   readonly #sandboxes = new Map<string, SandboxRecord>();
   readonly #byContainer = new Map<ContainerId, SandboxRecord>();
-  readonly #addresses = new Map<NetworkId, Set<number>>();
+  readonly #addresses = new Map<NetworkId, Set<string>>();
 
   constructor(store: NetworkStore) {
     this.#store = store;
@@ -89,18 +88,18 @@ export class Registry {
     );
   }
 
-  takenAddresses(network: NetworkId): ReadonlySet<number> {
+  /** Canonical texts, of both families. */
+  takenAddresses(network: NetworkId): ReadonlySet<string> {
     return this.#addresses.get(network) ?? new Set();
   }
 
   #index(sandbox: SandboxRecord): void {
     this.#sandboxes.set(sandbox.id, sandbox);
     if (sandbox.state === 'up') this.#byContainer.set(sandbox.container, sandbox);
-    for (const { network, address } of sandbox.endpoints) {
-      const number = parseAddress(address);
-      if (number === undefined) continue;
-      const taken = this.#addresses.get(network) ?? new Set<number>();
-      this.#addresses.set(network, taken.add(number));
+    for (const endpoint of sandbox.endpoints) {
+      const taken = this.#addresses.get(endpoint.network) ?? new Set<string>();
+      for (const address of addressesOf(endpoint)) taken.add(address);
+      this.#addresses.set(endpoint.network, taken);
     }
   }
 
@@ -109,6 +108,9 @@ export class Registry {
     if (former === undefined) return;
     this.#sandboxes.delete(id);
     if (this.#byContainer.get(former.container)?.id === id) this.#byContainer.delete(former.container);
-    for (const { network, address } of former.endpoints) this.#addresses.get(network)?.delete(parseAddress(address) ?? -1);
+    for (const endpoint of former.endpoints) for (const address of addressesOf(endpoint)) this.#addresses.get(endpoint.network)?.delete(address);
   }
 }
+
+/** Those it has, IPv4 first. */
+export const addressesOf = ({ address, address6 }: EndpointRecord): string[] => [address, address6].filter((item) => item !== undefined);

@@ -1,21 +1,20 @@
-import { randomBytes } from 'node:crypto';
-import { EngineError, invalid, isErrno, messageOf, wrap } from '#base/errors.ts';
+import { EngineError, isErrno, messageOf, wrap } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
 import { KeyedLock } from '#base/keyed-lock.ts';
 import type { NetworkKernel } from '#host/network-kernel.ts';
-import type { InterfacePlan } from '#host/netns.ts';
 import type { EmitEvent } from '#spec/event.ts';
 import type { ContainerId } from '#spec/ids.ts';
 import type { PortMap } from '#spec/wire/container.ts';
 import type { EndpointSettings } from '#spec/wire/network.ts';
-import { allocateAddress, claimAddress, macOf } from './address-pool.ts';
+import { interfacePlan, interfaceSource, planEndpoint, routesOf, type Claims } from './endpoint-plan.ts';
 import type { Firewall } from './firewall.ts';
-import { parseAddress, parseSubnet } from './ipv4.ts';
+import type { LinkedPort } from './firewall-state.ts';
 import type { NameService } from './names/name-service.ts';
-import { parsePortMap } from './port-request.ts';
+import { parsePortMap, type PortSurroundings } from './port-request.ts';
 import type { PortTable } from './port-table.ts';
-import type { EndpointRecord, NetworkRecord, SandboxRecord } from './record.ts';
+import type { EndpointRecord, NetworkRecord, PortRecord, SandboxRecord } from './record.ts';
 import type { Registry } from './registry.ts';
+import type { RemoteNetworks } from './remote-networks.ts';
 import { gatewayEndpoint, publishedPorts } from './sandbox-view.ts';
 import type { Sweeper } from './sweeper.ts';
 
@@ -28,6 +27,7 @@ export interface SandboxPlan {
   endpoints: readonly { network: string; settings: EndpointSettings }[];
   ports: PortMap;
   exposed: readonly string[];
+  linked: readonly ContainerId[];
   extraHosts: readonly string[];
   /** What its files say of names; `names` of the record. */
   resolver: Pick<SandboxRecord, 'resolvConf' | 'dns' | 'names'>;
@@ -39,11 +39,16 @@ interface SandboxesOptions {
   ports: PortTable;
   firewall: Firewall;
   sweeper: Sweeper;
+  remote: RemoteNetworks;
   names: Pick<NameService, 'put' | 'drop'>;
   emit: EmitEvent;
   netnsFolder: string;
   /** Name for a host end that no other has. */
   vethName: () => string;
+  /** Exceptions from the separation of containers, for `--link`. */
+  linksOf: (sandbox: SandboxRecord) => LinkedPort[];
+  /** Whether the engine forwards from IPv6 to containers without it. */
+  forwards: () => boolean;
   /** Makes bridges and firewall anew after another program took them away. */
   repair: () => Promise<void>;
 }
@@ -59,16 +64,26 @@ export class Sandboxes {
 
   up(plan: SandboxPlan): Promise<SandboxRecord> {
     return this.#locks.run(plan.container, async () => {
-      const former = this.#options.registry.sandboxOf(plan.container);
+      const { registry, remote, firewall, ports } = this.#options;
+      const former = registry.sandboxOf(plan.container);
       if (former !== undefined) await this.#dismantle(former);
-      const record = this.#reserve(plan);
+      const claims = await remote.claim(plan.endpoints.map(({ network, settings }) => ({ network: registry.get(network), settings })));
+      let record: SandboxRecord;
       try {
+        record = this.#reserve(plan, claims);
+      } catch (error) {
+        await remote.unclaim(claims);
+        throw error;
+      }
+      try {
+        record = await this.#join(record);
         await this.#make(record);
       } catch (error) {
-        this.#options.registry.deleteSandbox(record);
+        await this.#leave(record);
+        registry.deleteSandbox(record);
         // A whole application of the firewall in between may have brought the ports in.
-        if (record.ports.length > 0) await this.#options.firewall.apply().catch(() => {});
-        this.#options.ports.release(record.ports);
+        if (record.ports.length > 0) await firewall.apply().catch(() => {});
+        ports.release(record.ports);
         throw error;
       }
       for (const endpoint of record.endpoints) this.#tell('connect', record, endpoint);
@@ -100,18 +115,27 @@ export class Sandboxes {
   /** Plugs a running container into one more network. Undefined when it has no sandbox (any more). */
   connect(container: ContainerId, network: NetworkRecord, settings: EndpointSettings): Promise<SandboxRecord | undefined> {
     return this.#locks.run(container, async () => {
-      const { registry, kernel } = this.#options;
+      const { registry, kernel, remote } = this.#options;
       const sandbox = registry.sandboxOf(container);
       if (sandbox === undefined) return undefined;
-      const used = new Set(sandbox.endpoints.map((item) => item.interface));
-      const position = Array.from({ length: used.size + 1 }, (_, index) => index).find((index) => !used.has(`eth${index}`)) ?? 0;
-      const endpoint = this.#newEndpoint(network, settings, `eth${position}`);
-      const changed = { ...sandbox, endpoints: [...sandbox.endpoints, endpoint] };
-      registry.saveSandbox(changed);
+      const claims = await remote.claim([{ network, settings }]);
+      let planned: EndpointRecord;
       try {
-        const gateway = gatewayEndpoint(changed.endpoints) === endpoint ? endpoint.gateway : undefined;
-        await kernel.plug(sandbox.netnsPath, this.#interfacePlan(endpoint), gateway);
+        planned = this.#newEndpoint(network, settings, sandbox.endpoints, claims.get(network.id));
       } catch (error) {
+        await remote.unclaim(claims);
+        throw error;
+      }
+      let changed = { ...sandbox, endpoints: [...sandbox.endpoints, planned] };
+      registry.saveSandbox(changed);
+      let endpoint = planned;
+      try {
+        endpoint = await remote.join(network, planned, changed);
+        changed = { ...sandbox, endpoints: [...sandbox.endpoints, endpoint] };
+        registry.saveSandbox(changed);
+        await kernel.plug(sandbox.netnsPath, interfacePlan(network, endpoint), this.#routes(changed.endpoints));
+      } catch (error) {
+        await remote.leave(network, endpoint);
         registry.saveSandbox(sandbox);
         throw wrap(error, `could not connect container ${sandbox.name} to network ${network.name}`);
       }
@@ -125,16 +149,16 @@ export class Sandboxes {
   /** Pulls a running container out of a network. Undefined when it was not in it. */
   disconnect(container: ContainerId, network: NetworkRecord): Promise<SandboxRecord | undefined> {
     return this.#locks.run(container, async () => {
-      const { registry, kernel } = this.#options;
+      const { registry, kernel, remote } = this.#options;
       const sandbox = registry.sandboxOf(container);
       const endpoint = sandbox?.endpoints.find((item) => item.network === network.id);
       if (sandbox === undefined || endpoint === undefined) return undefined;
-      await kernel.deleteLinks([endpoint.veth]);
+      await kernel.unplug(sandbox.netnsPath, interfaceSource(network, endpoint), endpoint.interface);
+      await remote.leave(network, endpoint);
       const changed = { ...sandbox, endpoints: sandbox.endpoints.filter((item) => item !== endpoint) };
       registry.saveSandbox(changed);
       await this.#options.names.put(changed);
-      const gateway = gatewayEndpoint(changed.endpoints);
-      if (gateway?.gateway !== undefined) await kernel.route(changed.netnsPath, gateway.gateway, gateway.interface);
+      await kernel.route(changed.netnsPath, this.#routes(changed.endpoints));
       await this.#followGateway(sandbox, changed);
       this.#tell('disconnect', changed, endpoint);
       return changed;
@@ -147,33 +171,28 @@ export class Sandboxes {
     for (const sandbox of sandboxes) {
       registry.saveSandbox({ ...sandbox, state: 'leaving' });
       this.#options.names.drop(sandbox);
+      await this.#leave(sandbox);
       await kernel.remove(sandbox.netnsPath, '');
     }
     if (sandboxes.length > 0) sweeper.start();
   }
 
   /** Decides everything and records it, in one go: two containers never get the same address or port. */
-  #reserve(plan: SandboxPlan): SandboxRecord {
+  #reserve(plan: SandboxPlan, claims: ReadonlyMap<string, Claims>): SandboxRecord {
     const { registry, ports, netnsFolder } = this.#options;
     const id = newId();
+    const endpoints: EndpointRecord[] = [];
+    for (const { network: name, settings } of plan.endpoints) {
+      const network = registry.get(name);
+      endpoints.push(this.#newEndpoint(network, settings, endpoints, claims.get(network.id)));
+    }
     const record: SandboxRecord = {
-      version: 1, id, container: plan.container, name: plan.name, hostname: plan.hostname, domainname: plan.domainname, state: 'up',
+      version: 2, id, container: plan.container, name: plan.name, hostname: plan.hostname, domainname: plan.domainname, state: 'up',
       netnsPath: `${netnsFolder}/${id.slice(0, 12)}`,
-      endpoints: plan.endpoints.map(({ network, settings }, position) => this.#newEndpoint(registry.get(network), settings, `eth${position}`)),
-      ports: [],
-      exposed: [...plan.exposed],
+      endpoints, ports: [], exposed: [...plan.exposed], linked: [...plan.linked],
       extraHosts: [...plan.extraHosts], ...plan.resolver,
     };
-    const gateway = gatewayEndpoint(record.endpoints);
-    const hostAddress = (gateway === undefined ? undefined : registry.find(gateway.network)?.bridge?.hostAddress) ?? '0.0.0.0';
-    const requests = parsePortMap(plan.ports, hostAddress);
-    if (gateway !== undefined) {
-      try {
-        record.ports = ports.reserve(requests);
-      } catch (error) {
-        throw wrap(error, `driver failed programming external connectivity on endpoint ${plan.name} (${gateway.id})`);
-      }
-    }
+    record.ports = this.#reservePorts(record, plan.ports);
     try {
       registry.saveSandbox(record);
     } catch (error) {
@@ -183,28 +202,69 @@ export class Sandboxes {
     return record;
   }
 
-  #newEndpoint(network: NetworkRecord, settings: EndpointSettings, name: string): EndpointRecord {
-    const { bridge } = network;
-    if (bridge === undefined) throw invalid(`a container cannot be given an interface on the ${network.name} network`);
-    checkEndpointSettings(network, settings);
-    const taken = this.#options.registry.takenAddresses(network.id);
-    const wanted = settings.IPAMConfig?.IPv4Address;
-    const address = wanted === undefined || wanted === '' ? allocateAddress(bridge, taken) : claimAddress(bridge, taken, wanted);
-    const mac = settings.MacAddress === undefined || settings.MacAddress === '' ? macOf(address) : settings.MacAddress.toLowerCase().replaceAll('-', ':');
-    return {
-      id: randomBytes(32).toString('hex'), network: network.id, networkName: network.name, interface: name, veth: this.#options.vethName(),
-      mac, address, prefix: parseSubnet(bridge.subnet)?.prefix ?? 24, gateway: network.internal ? undefined : bridge.gateway, settings,
+  #reservePorts({ endpoints, name }: SandboxRecord, asked: PortMap): PortRecord[] {
+    const { ports, registry, forwards } = this.#options;
+    const bridgeOf = (family: 4 | 6) => {
+      const endpoint = gatewayEndpoint(endpoints, family);
+      const via = endpoint && registry.find(endpoint.network)?.via;
+      return via?.kind === 'bridge' ? via : undefined;
     };
+    const [four, six] = [bridgeOf(4), bridgeOf(6)];
+    const around: PortSurroundings = {
+      defaultAddress: (four ?? six)?.hostAddress ?? '0.0.0.0',
+      ways: { 4: four && (four.mode4 === 'routed' ? 'routed' : 'nat'), 6: six && (six.mode6 === 'routed' ? 'routed' : 'nat') },
+      forwards: forwards(),
+    };
+    const { requests, routed } = parsePortMap(asked, around);
+    const endpoint = gatewayEndpoint(endpoints, 4) ?? gatewayEndpoint(endpoints, 6);
+    try {
+      return [...ports.reserve(requests), ...routed.map((port) => ({ ...port, hostPort: 0 }))];
+    } catch (error) {
+      throw wrap(error, `driver failed programming external connectivity on endpoint ${name} (${endpoint?.id ?? ''})`);
+    }
+  }
+
+  #newEndpoint(network: NetworkRecord, settings: EndpointSettings, others: readonly EndpointRecord[], claims: Claims | undefined): EndpointRecord {
+    const { registry, vethName } = this.#options;
+    return planEndpoint(network, settings, { taken: registry.takenAddresses(network.id), used: new Set(others.map((item) => item.interface)), vethName, claims });
+  }
+
+  /** Plugins make their ends; nothing happens for our own drivers. */
+  async #join(record: SandboxRecord): Promise<SandboxRecord> {
+    const { registry, remote } = this.#options;
+    if (!record.endpoints.some((endpoint) => this.#networkOf(endpoint)?.via?.kind === 'remote')) return record;
+    let current = record;
+    for (const endpoint of record.endpoints) {
+      const network = this.#networkOf(endpoint);
+      if (network?.via?.kind !== 'remote') continue;
+      const joined = await remote.join(network, endpoint, current);
+      current = { ...current, endpoints: current.endpoints.map((item) => (item === endpoint ? joined : item)) };
+      registry.saveSandbox(current);
+    }
+    return current;
+  }
+
+  /** What plugins know of the sandbox ends; an interface of theirs goes back to the host before. */
+  async #leave(sandbox: SandboxRecord): Promise<void> {
+    const { kernel, remote } = this.#options;
+    for (const endpoint of sandbox.endpoints) {
+      const network = this.#networkOf(endpoint);
+      if (network === undefined) continue;
+      if (network.via?.kind === 'remote' && endpoint.hostLink !== undefined) {
+        await kernel.unplug(sandbox.netnsPath, interfaceSource(network, endpoint), endpoint.interface).catch(() => {});
+      }
+      await remote.leave(network, endpoint);
+    }
   }
 
   async #make(record: SandboxRecord): Promise<void> {
-    const { kernel, firewall, repair } = this.#options;
+    const { kernel, firewall, repair, linksOf } = this.#options;
     const plan = {
       path: record.netnsPath,
-      interfaces: record.endpoints.map((endpoint) => this.#interfacePlan(endpoint)),
-      gateway: gatewayEndpoint(record.endpoints)?.gateway,
+      interfaces: record.endpoints.map((endpoint) => interfacePlan(this.#require(endpoint), endpoint)),
+      routes: this.#routes(record.endpoints),
     };
-    const make = async (): Promise<void> => firewall.noted(await kernel.make(plan, firewall.additions(publishedPorts(record))));
+    const make = async (): Promise<void> => firewall.noted(await kernel.make(plan, firewall.additions(publishedPorts(record), linksOf(record))));
     try {
       await make();
     } catch (error) {
@@ -223,12 +283,14 @@ export class Sandboxes {
   }
 
   async #dismantle(sandbox: SandboxRecord): Promise<void> {
-    const { registry, kernel, firewall, ports, sweeper, names } = this.#options;
+    const { registry, kernel, firewall, ports, sweeper, linksOf, names } = this.#options;
+    const links = linksOf(sandbox);
     registry.saveSandbox({ ...sandbox, state: 'leaving' });
     names.drop(sandbox);
     // Decided and recorded: told now, so that who does not wait for the kernel tells of the end in Docker's order.
     for (const endpoint of sandbox.endpoints) this.#tell('disconnect', sandbox, endpoint);
-    const change = await kernel.remove(sandbox.netnsPath, firewall.deletions(publishedPorts(sandbox)));
+    await this.#leave(sandbox);
+    const change = await kernel.remove(sandbox.netnsPath, firewall.deletions(publishedPorts(sandbox), links));
     if (change.refused === undefined) await firewall.noted(change);
     else await firewall.apply();
     await this.#forgetUdpFlows(sandbox);
@@ -236,44 +298,27 @@ export class Sandboxes {
     sweeper.start();
   }
 
-  /** Published ports follow the endpoint that has the default route. */
+  /** Published ports follow the endpoints that have the default routes. */
   async #followGateway(before: SandboxRecord, after: SandboxRecord): Promise<void> {
-    const changed = gatewayEndpoint(before.endpoints)?.id !== gatewayEndpoint(after.endpoints)?.id;
+    const changed = ([4, 6] as const).some((family) => gatewayEndpoint(before.endpoints, family)?.id !== gatewayEndpoint(after.endpoints, family)?.id);
     if (changed && after.ports.length > 0) await this.#options.firewall.apply();
   }
 
-  #interfacePlan(endpoint: EndpointRecord): InterfacePlan {
-    const bridge = this.#options.registry.find(endpoint.network)?.bridge;
-    if (bridge === undefined) throw new EngineError('internal', `network ${endpoint.networkName} has no bridge`);
-    return {
-      veth: endpoint.veth, bridge: bridge.name, name: endpoint.interface, mac: endpoint.mac, address: endpoint.address, prefix: endpoint.prefix,
-      mtu: bridge.mtu, isolated: !bridge.communication,
-    };
+  #routes = (endpoints: readonly EndpointRecord[]) => routesOf(endpoints, (endpoint) => this.#networkOf(endpoint));
+
+  #networkOf(endpoint: EndpointRecord): NetworkRecord | undefined {
+    return this.#options.registry.find(endpoint.network);
+  }
+
+  #require(endpoint: EndpointRecord): NetworkRecord {
+    const network = this.#networkOf(endpoint);
+    if (network === undefined) throw new EngineError('internal', `network ${endpoint.networkName} is gone`);
+    return network;
   }
 
   #tell(action: 'connect' | 'disconnect', sandbox: SandboxRecord, endpoint: EndpointRecord): void {
     this.#options.emit({
-      type: 'network', action, id: endpoint.network, attributes: { container: sandbox.container, name: endpoint.networkName, type: 'bridge' },
+      type: 'network', action, id: endpoint.network, attributes: { container: sandbox.container, name: endpoint.networkName, type: endpoint.driver },
     });
-  }
-}
-
-/** Refuses what cannot be done on the network; Docker's words. */
-export function checkEndpointSettings(network: NetworkRecord, settings: EndpointSettings): void {
-  const isDefault = network.name === 'bridge';
-  if (isDefault && (settings.IPAMConfig?.IPv4Address ?? '') !== '') {
-    throw invalid('invalid endpoint settings: user specified IP address is supported on user defined networks only');
-  }
-  if (isDefault && (settings.Aliases?.length ?? 0) > 0) {
-    throw invalid('invalid endpoint settings: network-scoped aliases are only supported for user-defined networks');
-  }
-  if ((settings.IPAMConfig?.IPv6Address ?? '') !== '') {
-    throw invalid(`invalid endpoint settings: network ${network.name} has no IPv6 subnet for the address ${settings.IPAMConfig?.IPv6Address ?? ''}`);
-  }
-  const address = settings.IPAMConfig?.IPv4Address ?? '';
-  if (address !== '' && parseAddress(address) === undefined) throw invalid(`invalid endpoint settings: invalid IPv4 address: ${address}`);
-  const mac = settings.MacAddress ?? '';
-  if (mac !== '' && (!/^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$/i.test(mac) || (parseInt(mac.slice(0, 2), 16) & 1) === 1)) {
-    throw invalid(`invalid MAC address ${JSON.stringify(mac)}`);
   }
 }

@@ -1,5 +1,6 @@
 import type { Database, Migration } from '#host/database.ts';
 import type { NetworkRecord, SandboxRecord } from './record.ts';
+import { upgradeNetwork, upgradeSandbox, type FormerNetwork, type FormerSandbox } from './upgrade.ts';
 
 export const networkMigrations: readonly Migration[] = [
   {
@@ -33,8 +34,8 @@ export function openNetworkStore({ handle }: Database): NetworkStore {
       .all()
       .map((row) => JSON.parse(String(row['record'])) as T);
   return {
-    networks: () => records<NetworkRecord>('network'),
-    sandboxes: () => records<SandboxRecord>('sandbox'),
+    networks: () => records<NetworkRecord | FormerNetwork>('network').map(upgradeNetwork),
+    sandboxes: () => records<SandboxRecord | FormerSandbox>('sandbox').map(upgradeSandbox),
     saveNetwork: (record) => void saveNetwork.run(record.id, record.name, JSON.stringify(record)),
     deleteNetwork: (id) => void deleteNetwork.run(id),
     saveSandbox: (record) => void saveSandbox.run(record.id, record.container, JSON.stringify(record)),

@@ -50,7 +50,7 @@ export class Sweeper {
       const links = new Set((await this.#kernel.observe()).links.map(({ name }) => name));
       const overdue: string[] = [...links].filter((name) => this.#isStray(name));
       for (const sandbox of leaving) {
-        const left = sandbox.endpoints.map(({ veth }) => veth).filter((veth) => links.has(veth));
+        const left = sandbox.endpoints.flatMap(({ hostLink, driver }) => (driver === 'bridge' && hostLink !== undefined && links.has(hostLink) ? [hostLink] : []));
         if (left.length === 0) this.#registry.deleteSandbox(sandbox);
         else overdue.push(...left);
       }

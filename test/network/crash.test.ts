@@ -22,7 +22,7 @@ test('an engine killed at any moment leaves nothing that its successor does not 
 
     await rig.restart([]);
     await rig.room.settled();
-    const table = spawnSync('nft', ['list', 'map', 'inet', `gantry_${rig.layout.instance}`, 'published_at'], { encoding: 'utf8' }).stdout;
+    const table = spawnSync('nft', ['list', 'map', 'inet', `gantry_${rig.layout.instance}`, 'published4_at'], { encoding: 'utf8' }).stdout;
     assert.doesNotMatch(table, /elements/);
     const traces = rig.traces().filter((line) => !line.includes(rig.bridge) && !line.includes(`table inet gantry_${rig.layout.instance}`));
     assert.deepEqual(traces, [], `turn ${turn}`);

@@ -16,7 +16,7 @@ test('the predefined networks are there and stay', { skip }, async () => {
   const found = await networks.list(new Map());
   assert.deepEqual(found.map(({ Name, Driver }) => `${Name} ${Driver}`).sort(), ['bridge bridge', 'host host', 'none null']);
   for (const name of ['bridge', 'host', 'none']) await assert.rejects(networks.remove(name), { code: 'forbidden', message: `${name} is a pre-defined network and cannot be removed` });
-  await assert.rejects(networks.create({ Name: 'host' }), { message: 'operation is not permitted on predefined host network' });
+  await assert.rejects(networks.create({ Name: 'host' }), { message: 'operation is not permitted on predefined host network ' });
   assert.equal(rig.room.sandboxes.nameOf('default'), 'bridge');
   assert.throws(() => rig.room.sandboxes.nameOf('nowhere'), { code: 'not_found', message: 'network nowhere not found' });
 });
@@ -104,10 +104,19 @@ test('prune removes what no container uses, by its filters', { skip }, async () 
   await assert.rejects(networks.prune(new Map([['driver', ['bridge']]])), { code: 'invalid_argument' });
 });
 
-test('what is not supported is refused by name', { skip }, async () => {
-  await assert.rejects(networks.create({ Name: 'm', Driver: 'macvlan' }), { code: 'not_implemented', message: /macvlan/ });
-  await assert.rejects(networks.create({ Name: 'p', Driver: 'weave' }), { code: 'not_found', message: /plugin "weave" not found/ });
-  await assert.rejects(networks.create({ Name: 'o', Options: { 'com.docker.network.bridge.unknown': '1' } }), { code: 'not_implemented' });
-  await assert.rejects(networks.create({ Name: 'a b' }), { code: 'invalid_argument' });
+test('what is not supported, or nonsense, is refused by name', { skip }, async () => {
+  await assert.rejects(networks.create({ Name: 'p', Driver: 'weave' }), { code: 'not_found', message: 'plugin "weave" not found' });
+  await assert.rejects(networks.create({ Name: 'o', Driver: 'overlay' }), { code: 'not_implemented', message: /bridge .* macvlan/ });
+  await assert.rejects(networks.create({ Name: ' ' }), { code: 'invalid_argument', message: 'invalid name:  ' });
+  const config = (changes: object) => networks.create({ Name: 'bad', IPAM: { Config: [{ Subnet: '10.213.0.0/24', ...changes }] } });
+  await assert.rejects(config({ Subnet: '10.213.0.7/24' }), { message: 'invalid network config:\ninvalid subnet 10.213.0.7/24: it should be 10.213.0.0/24' });
+  await assert.rejects(config({ Subnet: '10.213.0/24' }), { message: 'invalid network config:\ninvalid subnet 10.213.0/24: invalid CIDR block notation' });
+  await assert.rejects(config({ Gateway: '10.214.0.1', IPRange: 'fd00::/64' }), {
+    code: 'invalid_argument',
+    message: "invalid network config:\n* invalid ip-range fd00::/64: parent subnet is an IPv4 block\n* invalid gateway 10.214.0.1: parent subnet 10.213.0.0/24 doesn't contain this address",
+  });
+  await assert.rejects(networks.create({ Name: 'bad', Options: { 'com.docker.network.bridge.enable_icc': 'foo' } }), { message: 'failed to parse com.docker.network.bridge.enable_icc value: foo (strconv.ParseBool: parsing "foo": invalid syntax)' });
+  await assert.rejects(networks.create({ Name: 'bad', Driver: 'macvlan', Options: { macvlan_mode: 'x' } }), { message: "requested macvlan mode 'x' is not valid, 'bridge' mode is the macvlan driver default" });
+  await assert.rejects(networks.create({ Name: 'bad', Driver: 'macvlan', Options: { parent: 'nope0' } }), { message: 'invalid subinterface vlan name nope0, example formatting is eth0.10' });
   await assert.rejects(rig.up({ endpoints: [{ network: 'bridge', settings: { IPAMConfig: { IPv4Address: '1.2.3.4' } } }] }), /user defined networks only/);
 });

@@ -70,15 +70,15 @@ export class NetworkRig {
     this.attached.set(container, attached);
     const sandbox = await this.room.sandboxes.up({
       container, name: `c-${container.slice(0, 6)}`, hostname: container.slice(0, 12), domainname: '', extraHosts: [], dns: [], dnsSearch: [], dnsOptions: [],
-      endpoints: [{ network: 'bridge', settings: {} }], ports: {}, exposed: [], ...changes,
+      endpoints: [{ network: 'bridge', settings: {} }], ports: {}, exposed: [], linked: [], ...changes,
     });
     attached.hosts = sandbox.hosts;
     return sandbox;
   }
 
   /** A web server that answers every path with `body`, inside the namespace. */
-  async serve(netnsPath: string, port: number, body: string): Promise<ChildProcess> {
-    return this.#run(netnsPath, `require('node:http').createServer((q, s) => s.end(${JSON.stringify(body)} + ' ' + q.socket.remoteAddress)).listen(${port}, '0.0.0.0', () => console.log('up'))`);
+  async serve(netnsPath: string, port: number, body: string, address = '0.0.0.0'): Promise<ChildProcess> {
+    return this.#run(netnsPath, `require('node:http').createServer((q, s) => s.end(${JSON.stringify(body)} + ' ' + q.socket.remoteAddress)).listen(${port}, ${JSON.stringify(address)}, () => console.log('up'))`);
   }
 
   /** Answers every UDP packet with `body`, inside the namespace. */

@@ -40,9 +40,10 @@ test('a published port answers on loopback, on the host\'s own address, and to o
   const container = newContainer();
   const server = await rig.up({ container, ports: { '8000/tcp': [{ HostIp: '', HostPort: '' }] }, exposed: ['8000/tcp', '9/udp'] });
   const port = server.ports['8000/tcp']?.[0]?.HostPort ?? '';
-  assert.deepEqual(server.ports, { '8000/tcp': [{ HostIp: '0.0.0.0', HostPort: port }], '9/udp': null });
+  assert.deepEqual(server.ports, { '8000/tcp': [{ HostIp: '0.0.0.0', HostPort: port }, { HostIp: '::', HostPort: port }], '9/udp': null });
   const process = await rig.serve(server.netnsPath, 8000, 'hello');
   assert.match(await text(`http://127.0.0.1:${port}/`), /^hello /);
+  assert.match(await text(`http://[::1]:${port}/`), /^hello /, 'forwarded, the container has no IPv6');
   const own = hostAddress();
   if (own !== undefined) assert.match(await text(`http://${own}:${port}/`), /^hello /);
   const gateway = server.endpoints['bridge']?.Gateway ?? '';

@@ -46,7 +46,7 @@ export class NetworkPool implements AsyncDisposable {
     this.#all.add(id);
     try {
       const sandbox = await this.#networks.up({
-        container: asContainerId(id), name: `build-${id.slice(0, 12)}`, hostname: 'localhost', domainname: '', endpoints: [{ network, settings: {} }], ports: {}, exposed: [],
+        container: asContainerId(id), name: `build-${id.slice(0, 12)}`, hostname: 'localhost', domainname: '', endpoints: [{ network, settings: {} }], ports: {}, exposed: [], linked: [],
         dns: [], dnsSearch: [], dnsOptions: [], extraHosts: [], sysctls: {},
       });
       return { id, sandbox };

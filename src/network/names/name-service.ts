@@ -1,5 +1,6 @@
 import type { Log } from '#base/log.ts';
 import type { SandboxRecord } from '../record.ts';
+import { addressesOf } from '../registry.ts';
 import { gatewayEndpoint, dnsNames, hasNames } from '../sandbox-view.ts';
 import { SheetFolder, type NamedEndpoint, type NameSheet } from './name-sheet.ts';
 import { ResolverLink } from './resolver-link.ts';
@@ -66,7 +67,7 @@ function sheetOf(sandbox: SandboxRecord): NameSheet | undefined {
     .map((endpoint): NamedEndpoint => ({
       network: endpoint.network,
       networkName: endpoint.networkName,
-      addresses: [endpoint.address],
+      addresses: addressesOf(endpoint),
       names: dnsNames(endpoint, sandbox),
       links: (endpoint.settings.Links ?? []).map((link) => {
         const [target = '', alias = target] = link.split(':');
@@ -76,7 +77,7 @@ function sheetOf(sandbox: SandboxRecord): NameSheet | undefined {
   return {
     version: 1, id: sandbox.id, netnsPath: sandbox.netnsPath, endpoints,
     servers: names.servers.length > 0 ? names.servers : 'host',
-    forwards: gateway !== undefined,
+    forwards: gateway !== undefined || gatewayEndpoint(sandbox.endpoints, 6) !== undefined,
     dotless: names.keepsDotless ? 'keep' : 'forward',
   };
 }

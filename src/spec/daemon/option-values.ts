@@ -94,7 +94,8 @@ function objectAt(value: unknown, where: string): Record<string, unknown> {
 function poolAt(value: unknown, where: string): AddressPoolOption {
   const { base, size } = objectAt(value, where);
   if (typeof base !== 'string' || !base.includes('/')) throw invalid(`${where}.base must be a subnet such as 10.10.0.0/16`);
-  if (typeof size !== 'number' || !Number.isInteger(size) || size < 8 || size > 30) throw invalid(`${where}.size must be a prefix length from 8 to 30`);
+  const longest = base.includes(':') ? 126 : 30;
+  if (typeof size !== 'number' || !Number.isInteger(size) || size < 8 || size > longest) throw invalid(`${where}.size must be a prefix length from 8 to ${longest}`);
   return { base, size };
 }
 
