@@ -72,7 +72,7 @@ export class Plan {
   #addStage(stage: Stage, index: number): void {
     const { from } = stage;
     const { request, target } = this.#compilation;
-    const state = new StageState(from, { title: from.name ?? `stage-${index}`, unregistered: false, platform: target });
+    const state = new StageState(from, { title: from.name?.toLowerCase() ?? `stage-${index}`, unregistered: false, platform: target });
     onLines([from.range], () => {
       state.baseName = this.#baseName(from);
       if (from.platform !== undefined) state.platform = this.#platform(from, from.platform);

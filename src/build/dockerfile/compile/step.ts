@@ -63,8 +63,7 @@ export class Step<C extends Command = Command> {
     } catch {
       // It is shown as it is written; where it matters the error comes from the instruction itself.
     }
-    const space = shown.indexOf(' ');
-    const upper = space < 0 ? shown.toUpperCase() : shown.slice(0, space).toUpperCase() + shown.slice(space);
+    const upper = shown.replace(/^\S+/, (keyword) => keyword.toUpperCase());
     return {
       name: this.state.stepName(upper, { onBuild: this.onBuild, multiPlatform }),
       ignoreCache: this.state.ignoreCache,

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { invalid } from '#base/errors.ts';
-import { parseDigest } from '#spec/digest.ts';
+import { isDigest } from '#spec/digest.ts';
 import { parseGitReference } from '#spec/git-reference.ts';
 import type { GitReference } from '#spec/git-reference.ts';
 import type { FileAction } from '../../graph/vertex.ts';
@@ -154,7 +154,7 @@ class ActionList {
     const command = this.#command;
     if (command.kind === 'copy') throw invalid("source can't be a URL for COPY");
     const name = httpName(source);
-    const checksum = command.checksum === '' ? {} : { 'http.checksum': parseDigest(command.checksum) };
+    const checksum = command.checksum === '' ? {} : { 'http.checksum': checksumOf(command.checksum) };
     const tree = sourceTree(source, { 'http.filename': name, ...checksum }, `[internal] load ${redacted(source)}`, undefined);
     this.#add(tree, `/${name}`, { attemptUnpack: command.unpack ?? false });
   }
@@ -183,6 +183,12 @@ export function gitIdentifier(git: GitReference, options: { keepGitDir: boolean;
       ...(git.submodules === false ? { 'git.skipsubmodules': 'true' } : {}),
     },
   };
+}
+
+function checksumOf(text: string): string {
+  if (isDigest(text)) return text;
+  const match = /^([A-Za-z0-9+._-]+):([0-9a-fA-F]+)$/.exec(text);
+  throw invalid(match === null ? 'invalid checksum digest format' : match[1] === 'sha256' ? 'invalid checksum digest length' : 'unsupported digest algorithm');
 }
 
 function httpName(source: string): string {
