@@ -1,63 +1,79 @@
-/** Images go both ways between Gantry and a real dockerd, named by GANTRY_TEST_DOCKER_HOST (unix://...) with busybox in it. */
+/** Images go both ways between Gantry and real engines: GANTRY_TEST_DOCKER_HOST names a dockerd, GANTRY_TEST_PODMAN_HOST a podman service (unix://...). */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { join } from 'node:path';
 import { test } from 'node:test';
+import { mediaTypes } from '#spec/oci-image.ts';
+import { goArchitecture } from '#spec/platform.ts';
+import { blobsOf, buildAttestation, buildImage, entryOf, indexOf, layout, sha } from './layouts.ts';
 import { archive, importTar, load, save, workshop } from './workshop.ts';
 
-const host = process.env['GANTRY_TEST_DOCKER_HOST'];
-const needsDocker = { skip: host === undefined ? 'GANTRY_TEST_DOCKER_HOST does not name a dockerd to compare with' : process.getuid?.() === 0 ? false : 'needs root' };
-const needsSkopeo = { skip: spawnSync('skopeo', ['--version']).status !== 0 ? 'skopeo is not installed' : process.getuid?.() === 0 ? false : 'needs root' };
+const tree = archive(
+  { name: 'd', type: 'dir', mode: 0o2755, uid: 7 },
+  { name: 'd/f', content: 'x'.repeat(3000), xattrs: new Map([['user.a', Buffer.from('b')]]) },
+  { name: 'd/l', type: 'link', linkName: 'd/f' },
+);
 
-function docker(method: string, path: string, body?: Uint8Array): Promise<{ status: number; body: Buffer }> {
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: Buffer }>();
-  const sent = request({ socketPath: (host ?? '').replace(/^unix:\/\//, ''), method, path: `/v1.44${path}`, headers: { 'Content-Type': 'application/x-tar' } }, (response) => {
-    const chunks: Buffer[] = [];
-    response.on('data', (chunk: Buffer) => chunks.push(chunk)).on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }));
-  });
-  sent.on('error', reject).end(body);
-  return promise;
-}
-
-const inspect = async (name: string): Promise<Record<string, unknown>> => JSON.parse((await docker('GET', `/images/${name}/json`)).body.toString()) as Record<string, unknown>;
-
-test('an image that docker saved is the same image here', needsDocker, async () => {
-  const { images } = workshop();
-  const saved = await docker('GET', '/images/busybox/get');
-  assert.deepEqual((await load(images, saved.body)).map((line) => line.stream), ['Loaded image: busybox:latest\n']);
-  const [theirs, ours] = [await inspect('busybox'), await images.inspect('busybox', {})];
-  assert.equal(ours.Id, theirs['Id']);
-  assert.equal(ours.Size, theirs['Size']);
-  assert.deepEqual(ours.RootFS, theirs['RootFS']);
-  assert.equal(ours.Created, theirs['Created']);
-});
-
-test('an image saved here is the same image for docker', needsDocker, async () => {
-  const { images } = workshop();
-  const tar = archive({ name: 'd', type: 'dir', mode: 0o2755, uid: 7 }, { name: 'd/f', content: 'x'.repeat(3000), xattrs: new Map([['user.a', Buffer.from('b')]]) }, { name: 'd/l', type: 'link', linkName: 'd/f' });
+for (const [engine, variable] of [['docker', 'GANTRY_TEST_DOCKER_HOST'], ['podman', 'GANTRY_TEST_PODMAN_HOST']] as const) {
+  const host = process.env[variable];
+  const needs = { skip: host === undefined ? `${variable} does not name an engine to compare with` : process.getuid?.() === 0 ? false : 'needs root' };
   const name = `gantry-test-${process.pid}`;
-  await importTar(images, tar, { repo: name, tag: '1', changes: ['CMD ["a", "b"]', 'ENV A=b', 'HEALTHCHECK CMD true'] });
-  const loaded = await docker('POST', '/images/load', await save(images, `${name}:1`));
-  try {
-    assert.match(loaded.body.toString(), new RegExp(`Loaded image: ${name}:1`));
-    const [theirs, ours] = [await inspect(`${name}:1`), await images.inspect(`${name}:1`, {})];
-    assert.equal(theirs['Id'], ours.Id);
-    assert.deepEqual(theirs['RootFS'], ours.RootFS);
-    assert.deepEqual((theirs['Config'] as Record<string, unknown>)['Healthcheck'], ours.Config?.Healthcheck);
-  } finally {
-    await docker('DELETE', `/images/${name}:1?force=1`);
-  }
-});
 
-test('skopeo reads both halves of what save writes', needsSkopeo, async () => {
-  const { images, root, folder } = workshop();
-  await importTar(images, archive({ name: 'f', content: 'x' }), { repo: 'app', tag: '1' });
-  const file = join(root, 'saved.tar');
-  writeFileSync(file, await save(images, 'app:1'));
-  const read = (reference: string): unknown => JSON.parse(execFileSync('skopeo', ['inspect', '--config', reference], { encoding: 'utf8' }));
-  const layout = folder('layout');
-  execFileSync('tar', ['xf', file, '-C', layout]);
-  assert.deepEqual(read(`docker-archive:${file}:docker.io/library/app:1`), read(`oci:${layout}:1`));
-});
+  const ask = (method: string, path: string, body?: Uint8Array): Promise<{ status: number; body: Buffer }> => {
+    const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: Buffer }>();
+    const options = { socketPath: (host ?? '').replace(/^unix:\/\//, ''), method, path: `/v1.40${path}`, headers: { 'Content-Type': 'application/x-tar' } };
+    const sent = request(options, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk)).on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }));
+    });
+    sent.on('error', reject).end(body);
+    return promise;
+  };
+  const inspect = async (image: string): Promise<Record<string, unknown>> => JSON.parse((await ask('GET', `/images/${image}/json`)).body.toString()) as Record<string, unknown>;
+  const remove = (tag: string): Promise<unknown> => ask('DELETE', `/images/${name}:${tag}?force=1`);
+
+  test(`an image that ${engine} saved is the same image here`, needs, async () => {
+    const { images } = workshop();
+    assert.equal((await ask('POST', `/images/create?fromSrc=-&repo=${name}&tag=theirs`, tree)).status, 200);
+    try {
+      const saved = await ask('GET', `/images/${name}:theirs/get`);
+      assert.equal((await load(images, saved.body)).length, 1);
+      const theirs = await inspect(`${name}:theirs`);
+      const ours = await images.inspect(theirs['Id'] as string, {});
+      assert.deepEqual(ours.RootFS, theirs['RootFS']);
+      assert.equal(ours.Created, theirs['Created']);
+    } finally {
+      await remove('theirs');
+    }
+  });
+
+  test(`an image saved here is the same image for ${engine}`, needs, async () => {
+    const { images } = workshop();
+    await importTar(images, tree, { repo: name, tag: 'ours', changes: ['CMD ["a", "b"]', 'ENV A=b'] });
+    const loaded = await ask('POST', '/images/load', await save(images, `${name}:ours`));
+    try {
+      assert.match(loaded.body.toString(), new RegExp(`Loaded image: \\S*${name}:ours`));
+      const [theirs, ours] = [await inspect(`${name}:ours`), await images.inspect(`${name}:ours`, {})];
+      assert.equal(theirs['Id'], ours.Id);
+      assert.deepEqual(theirs['RootFS'], ours.RootFS);
+      assert.deepEqual((theirs['Config'] as Record<string, unknown>)['Cmd'], ours.Config?.Cmd);
+    } finally {
+      await remove('ours');
+    }
+  });
+
+  test(`an index saved here is its platform's image for ${engine}`, needs, async () => {
+    const { images } = workshop();
+    const [mine, other] = [goArchitecture(), 's390x'].map((architecture) => buildImage({ os: 'linux', architecture }, [{ name: 'arch', content: architecture }]));
+    assert.ok(mine && other);
+    const attestation = buildAttestation(mine);
+    const index = indexOf(entryOf(other), entryOf(mine), attestation.descriptor);
+    await load(images, layout(`docker.io/library/${name}:multi`, mediaTypes.ociIndex, index, [...blobsOf(mine), ...blobsOf(other), attestation.manifest, ...attestation.blobs]));
+    const loaded = await ask('POST', '/images/load', await save(images, `${name}:multi`));
+    try {
+      assert.match(loaded.body.toString(), new RegExp(`Loaded image: \\S*${name}:multi`));
+      assert.equal((await inspect(`${name}:multi`))['Id'], sha(mine.config));
+    } finally {
+      await remove('multi');
+    }
+  });
+}
