@@ -39,7 +39,7 @@ import type {
   NetworkInspect,
   NetworksPruneResponse,
 } from '#spec/wire/network.ts';
-import type { EventMessage, SystemInfo, SystemVersion } from '#spec/wire/system.ts';
+import type { EventMessage, StoreCheckLine, SystemInfo, SystemVersion } from '#spec/wire/system.ts';
 import type { Volume, VolumeCreateRequest, VolumeListResponse, VolumesPruneResponse } from '#spec/wire/volume.ts';
 import type { Filters } from '#spec/filters.ts';
 import type { BuildPruneRequest, BuildPruneResponse, ClassicBuildRequest } from '#spec/wire/build.ts';
@@ -130,6 +130,8 @@ export interface ImageService {
     tar: AsyncIterable<Uint8Array>,
     options: { repo: string | undefined; tag: string | undefined; message: string; changes: string[]; platform: string | undefined },
   ): AsyncIterable<JsonMessage>;
+  /** Compares the image store with its records; the last line is the report. */
+  check(options: { repair: boolean; quick: boolean }): AsyncIterable<StoreCheckLine>;
   /** Makes a base image from the distribution's packages: `busybox`, `debian`, `debian:bookworm`. */
   bootstrap(name: string, signal: AbortSignal): AsyncIterable<JsonMessage>;
   /** `all`: a name without a tag means every tag, not `latest`. Leaving the stream stops the pull. */

@@ -141,6 +141,7 @@ export const nodes: readonly Node[] = [
   as(rmi, 'rmi'),
   run, save, start, stats, stop,
   group('system', 'Manage the engine as a whole', [
+    leaf('check', 'Verify everything that the image store holds, and mend it', async () => (await import('./system/check.ts')).command),
     leaf('df', 'Show how much disk space is used', async () => (await import('./system/df.ts')).command),
     events, info,
     leaf('prune', 'Remove everything that nothing uses', async () => (await import('./system/prune.ts')).command),

@@ -6,9 +6,11 @@ import type { ImageConfigFile, Platform } from '#spec/oci-image.ts';
 import { parseTarget } from '#spec/reference.ts';
 import type { Filters } from '#spec/filters.ts';
 import type { ImageDeleteResponseItem, ImageHistoryResponseItem, ImagesPruneResponse, ImageSummary, JsonMessage } from '#spec/wire/image.ts';
+import type { StoreCheckLine } from '#spec/wire/system.ts';
 import type { Database } from '#host/database.ts';
 import { createJail, type Jail } from '#host/jail.ts';
 import type { Layout } from '#host/layout.ts';
+import { checkStore, type CheckOptions } from './check/check.ts';
 import { createBlobStore } from './blob-store.ts';
 import { bootstrapImage } from './bootstrap.ts';
 import { commitImage, type CommitOptions } from './commit.ts';
@@ -81,6 +83,7 @@ export function createImages(options: ImagesOptions) {
     leases,
     /** For the build room, which adds images of its own making. */
     context,
+    check: (given: CheckOptions): AsyncIterable<StoreCheckLine> => checkStore(context, given),
     /** Removes what a crash left half made. */
     async recover(): Promise<void> {
       await Promise.all([layers.sweep(), registry.recover()]);

@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, statfsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, statfsSync, readdirSync } from 'node:fs';
 import { link, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { EngineError, invalid, isErrno } from '#base/errors.ts';
@@ -59,6 +59,8 @@ export interface GrowingSource {
  */
 export interface LayerStore {
   get(chainId: Digest): Layer | undefined;
+  /** There with its blob: nothing of it need be fetched. */
+  isWhole(chainId: Digest): boolean;
   folder(chainId: Digest): string;
   /** The bytes it came as. */
   blob(layer: Layer): AsyncIterable<Uint8Array>;
@@ -68,6 +70,17 @@ export interface LayerStore {
   /** Makes sure that all layers of a stack exist; missing ones unpack side by side. Lowest first. */
   ensure(diffIds: readonly Digest[], sources: readonly LayerSource[]): Promise<Layer[]>;
   discard(pending: PendingLayer): Promise<void>;
+  /** Gives folders that the pending layer implies what the layers below say of them; `place` does so anyway. */
+  complete(pending: PendingLayer, below: readonly Digest[]): Promise<void>;
+  /** What a layer can be unpacked from again; undefined when its blob is not here as a file. */
+  source(layer: Layer): LayerSource | undefined;
+  /** True for a layer that lies in a lent folder. */
+  isLent(layer: Layer): boolean;
+  /** Puts a pending layer in the place of a damaged one's tree. */
+  replace(chainId: Digest, pending: PendingLayer): Promise<void>;
+  /** Folders in the store that no record names. */
+  strays(): string[];
+  removeStray(name: string): Promise<void>;
   /**
    * Names a folder that lies elsewhere (a build's) as a layer on top of `below`, without copying or unpacking it. Its bytes
    * are packed anew when somebody reads its blob. The folder is lent: its owner keeps it as long as `lends` says so.
@@ -101,6 +114,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
   const lock = new KeyedLock();
   const select = db.handle.prepare('SELECT * FROM image_layer WHERE chain_id = ?');
   const insert = db.handle.prepare('INSERT INTO image_layer (chain_id, diff_id, size, blob, blob_size, compression, folder) VALUES (?, ?, ?, ?, ?, ?, ?)');
+  const setBlob = db.handle.prepare('UPDATE image_layer SET blob = ?, blob_size = ?, compression = ? WHERE chain_id = ?');
   const lent = db.handle.prepare('SELECT 1 FROM image_layer WHERE folder = ? LIMIT 1');
   const home = (chainId: Digest): string => join(layout.layers, digestHex(chainId));
   const folder = (chainId: Digest): string => {
@@ -154,6 +168,11 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
 
   const discard = (pending: PendingLayer): Promise<void> => removeAll(pending.folder, pending.blobFile);
 
+  const complete = async ({ folder: made, unpacked }: PendingLayer, below: readonly Digest[]): Promise<void> => {
+    if (unpacked.implied.length === 0 || below.length === 0) return;
+    await jail.run<'adopt'>({ kind: 'adopt', layer: join(made, 'diff'), lower: below.toReversed().map(folder), folders: unpacked.implied });
+  };
+
   const place = async (pending: PendingLayer, below: readonly Digest[]): Promise<Layer> => {
     const { unpacked } = pending;
     const diffIds = below.length === 0 ? [] : below.map((chain) => requireLayer(chain).diffId);
@@ -161,17 +180,15 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
     return lock.run(STORE, async () => {
       const there = get(chainId);
       if (there !== undefined) {
+        // What a repair took away comes back.
+        if (!blobs.has(there.blob)) {
+          await blobs.adopt(pending.blobFile, unpacked.digest);
+          setBlob.run(unpacked.digest, unpacked.size, unpacked.compression, chainId);
+        }
         await discard(pending);
-        return there;
+        return get(chainId) ?? there;
       }
-      if (unpacked.implied.length > 0 && below.length > 0) {
-        await jail.run<'adopt'>({
-          kind: 'adopt',
-          layer: join(pending.folder, 'diff'),
-          lower: below.toReversed().map(folder),
-          folders: unpacked.implied,
-        });
-      }
+      await complete(pending, below);
       await blobs.adopt(pending.blobFile, unpacked.digest);
       // A folder without a record is what a crash left between the two steps below.
       await rm(home(chainId), { recursive: true, force: true });
@@ -209,9 +226,34 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
     return { size: row['blob_size'] as number, read: () => jail.pack({ kind: 'pack', root, path: '/', name: '', whiteouts, include: undefined, into: undefined }) };
   });
 
+  const isWhole = (chainId: Digest): boolean => {
+    const layer = get(chainId);
+    return layer !== undefined && blobs.has(layer.blob);
+  };
+  const strays = (): string[] => {
+    const known = new Set(db.handle.prepare('SELECT chain_id FROM image_layer').all().map((row) => row['chain_id']));
+    return readdirSync(layout.layers).filter((name) => !known.has(`sha256:${name}`));
+  };
+
   return {
     get,
     folder,
+    isWhole,
+    complete,
+    source(layer) {
+      const path = blobs.path(layer.blob);
+      return existsSync(path) ? { kind: 'file', path, digest: layer.blob, size: layer.blobSize } : undefined;
+    },
+    isLent: (layer) => Boolean(select.get(layer.chainId)?.['folder']),
+    replace: (chainId, pending) =>
+      lock.run(STORE, async () => {
+        const grave = blobs.temporary();
+        if (existsSync(home(chainId))) renameSync(home(chainId), grave);
+        renameSync(pending.folder, home(chainId));
+        await removeAll(grave);
+      }),
+    strays,
+    removeStray: (name) => lock.run(STORE, () => (strays().includes(name) ? removeAll(join(layout.layers, name)) : undefined)),
     blob: (layer) => blobs.read(layer.blob),
     unpack,
     discard,
@@ -227,7 +269,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
     lends: (path) => lent.get(relative(layout.root, path)) !== undefined,
     async ensure(diffIds, sources) {
       const chains = chainIds(diffIds);
-      const missing = chains.map((chain) => get(chain) === undefined);
+      const missing = chains.map((chain) => !isWhole(chain));
       const unpacking = sources.map(async (source, index) => (missing[index] === true ? unpack(source) : undefined));
       const settled = await Promise.allSettled(unpacking);
       const left = new Set(settled.flatMap((item) => (item.status === 'fulfilled' && item.value ? [item.value] : [])));
@@ -283,10 +325,8 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
     }),
     totalSize: () => Number(db.handle.prepare('SELECT COALESCE(SUM(size), 0) AS total FROM image_layer').get()?.['total'] ?? 0),
     async sweep() {
-      const known = new Set(db.handle.prepare('SELECT chain_id FROM image_layer').all().map((row) => row['chain_id']));
-      const strays = readdirSync(layout.layers).filter((name) => !known.has(`sha256:${name}`)).map((name) => join(layout.layers, name));
       const temporary = readdirSync(layout.tmp).filter((name) => name.startsWith('image-')).map((name) => join(layout.tmp, name));
-      await Promise.all([removeAll(...strays, ...temporary), removeBlobs()]);
+      await Promise.all([removeAll(...strays().map((name) => join(layout.layers, name)), ...temporary), removeBlobs()]);
     },
   };
 }

@@ -41,6 +41,8 @@ export interface TargetStore {
   members(target: Digest): Member[];
   /** Targets that a manifest belongs to and that something still stands for. */
   targetsOf(manifest: Digest): Digest[];
+  /** Targets that have the image as one of their platforms. */
+  withImage(image: Digest): Digest[];
   /** True while a live target has the image as one of its platforms. */
   hasImage(image: Digest): boolean;
   blobsOf(manifest: Digest): { digest: Digest; size: number }[];
@@ -74,6 +76,7 @@ export function createTargetStore(db: Database, options: { platformOf: (image: D
     promote: prepare('UPDATE image SET target = ?, member = 0 WHERE id = ?'),
     repoint: prepare('UPDATE image_name SET image = ? WHERE target = ?'),
     targetsOf: prepare(`SELECT target FROM image_member WHERE manifest = ? AND target IN (${live})`),
+    withImage: prepare('SELECT DISTINCT mm.target FROM image_manifest AS m JOIN image_member AS mm ON mm.manifest = m.digest WHERE m.config = ?'),
     hasImage: prepare(`SELECT 1 FROM image_manifest AS m JOIN image_member AS mm ON mm.manifest = m.digest WHERE m.config = ? AND mm.target IN (${live}) LIMIT 1`),
     dropMember: prepare('DELETE FROM image_member WHERE target = ? AND manifest = ?'),
     dropDead: prepare(`DELETE FROM image_member WHERE target NOT IN (${live})`),
@@ -130,6 +133,7 @@ export function createTargetStore(db: Database, options: { platformOf: (image: D
     elect,
     members,
     targetsOf: (manifest) => sql.targetsOf.all(manifest).map((row) => row['target'] as Digest),
+    withImage: (image) => sql.withImage.all(image).map((row) => row['target'] as Digest),
     hasImage: (image) => sql.hasImage.get(image) !== undefined,
     blobsOf: (manifest) => sql.blobs.all(manifest).map((row) => ({ digest: row['digest'] as Digest, size: row['size'] as number })),
     dropMember: (target, manifest) => void sql.dropMember.run(target, manifest),

@@ -85,7 +85,7 @@ async function unpack(job: UnpackJob, streams: JobStreams): Promise<JobResults['
       inflatedSize: after.size,
       contentSize: writer.contentSize,
       entries: writer.entries,
-      implied: writer.implied,
+      implied: [...writer.implied],
     };
   } finally {
     writer.abandon();

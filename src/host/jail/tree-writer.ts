@@ -27,7 +27,8 @@ type Options = Pick<UnpackJob, 'folder' | 'whiteouts' | 'noOverwriteDirNonDir' |
  * (the thread's umask is 0). Names that climb out are refused; symlinks are the kernel's affair, which keeps them inside.
  */
 export class TreeWriter implements TarHandler {
-  readonly implied: ByteString[] = [];
+  /** Folders that no member describes, although members lie in them. */
+  readonly implied = new Set<ByteString>();
   contentSize = 0;
   entries = 0;
   readonly #options: Options;
@@ -85,8 +86,9 @@ export class TreeWriter implements TarHandler {
     }
   }
 
-  /** Sets the times of folders, which their content had changed. */
+  /** Sets the times of folders, which their content had changed. Those that a layer implies have always the same. */
   finish(): void {
+    if (this.#overlay !== undefined) for (const name of this.implied) this.#folderTimes.push({ path: `${this.#base}/${name}`, time: { seconds: 0, nanos: 0 } });
     for (const { path, time } of this.#folderTimes.reverse()) {
       try {
         setTimes(path === '' ? '/' : path, time);
@@ -192,6 +194,7 @@ export class TreeWriter implements TarHandler {
       }
     }
     this.#known.add(path);
+    this.implied.delete(path.slice(this.#base.length + 1));
     this.#finishFolder(path, entry);
     if (opaque) this.#makeOpaque(path);
   }
@@ -234,7 +237,11 @@ export class TreeWriter implements TarHandler {
   }
 
   #forget(folder: ByteString): void {
-    for (const path of this.#known) if (path === folder || path.startsWith(`${folder}/`)) this.#known.delete(path);
+    for (const path of this.#known) {
+      if (path !== folder && !path.startsWith(`${folder}/`)) continue;
+      this.#known.delete(path);
+      this.implied.delete(path.slice(this.#base.length + 1));
+    }
   }
 
   /** Makes missing folders above a member. */
@@ -244,7 +251,7 @@ export class TreeWriter implements TarHandler {
     if (cut > 0 && !this.#known.has(parent)) this.#ensureFolder(parent);
     try {
       mkdirSync(fsPath(path), 0o755);
-      this.implied.push(path.slice(this.#base.length + 1));
+      this.implied.add(path.slice(this.#base.length + 1));
       if (this.#options.owner) lchownSync(fsPath(path), this.#options.owner.uid, this.#options.owner.gid);
     } catch (error) {
       if (!isErrno(error, 'EEXIST')) throw error;

@@ -36,7 +36,7 @@ const ALWAYS = 2 ** 30;
 export async function pullLayers(pull: LayerPull): Promise<{ downloaded: boolean }> {
   const { context, layers, diffIds, progress } = pull;
   const chains = chainIds(diffIds);
-  const missing = chains.map((chain) => context.layers.get(chain) === undefined);
+  const missing = chains.map((chain) => !context.layers.isWhole(chain));
   for (const [index, { digest, mediaType }] of layers.entries()) {
     if (!isLayerType(mediaType)) throw invalid(`layer ${digest} has the unsupported media type ${JSON.stringify(mediaType.slice(0, 200))}`);
     progress.say({ status: missing[index] === true ? 'Pulling fs layer' : 'Already exists', progressDetail: {}, id: shortDigest(digest) });

@@ -223,3 +223,25 @@ export type GenericResources = ({
 export interface ErrorResponse {
   message: string;
 }
+
+/** What `POST /gantry/system/check` found wrong in the image store. */
+export interface StoreProblem {
+  Kind: 'database' | 'document' | 'blob' | 'layer' | 'image' | 'manifest' | 'stray';
+  /** A digest, a chain id, or a file name. */
+  ID: string;
+  Message: string;
+  /** What was done about it; absent when nothing was. */
+  Repaired?: string;
+}
+
+export interface StoreReport {
+  Documents: number;
+  Blobs: number;
+  Layers: number;
+  Images: number;
+  Problems: number;
+  Repaired: number;
+}
+
+/** One line of its answer; the last one has the report. */
+export type StoreCheckLine = { Status: string } | { Problem: StoreProblem } | { Report: StoreReport };

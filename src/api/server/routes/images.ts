@@ -41,6 +41,11 @@ export function imageRoutes(images: ImageService): Route[] {
     },
     {
       method: 'POST',
+      pattern: '/gantry/system/check',
+      handle: ({ query }) => progress(images.check({ repair: query.flag('repair'), quick: query.flag('quick') })),
+    },
+    {
+      method: 'POST',
       pattern: '/images/{name}/tag',
       handle: async (request) => {
         const repo = request.query.text('repo');
