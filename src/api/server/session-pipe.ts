@@ -27,14 +27,14 @@ export async function serveSession(
     await finish(wire);
     return;
   }
-  await pipeSession(session, wire, early);
+  await pipeSession(session, wire, early, !reply.tty);
 }
 
 /**
  * Joins a process's stdio to a connection that no longer speaks HTTP. Resolves when both are done: the output ended and was
  * flushed, the client detached by its keys, or it went away. The process is never disturbed.
  */
-async function pipeSession(session: StdioSession, wire: Duplex, early: Buffer | undefined): Promise<void> {
+async function pipeSession(session: StdioSession, wire: Duplex, early: Buffer | undefined, framed: boolean): Promise<void> {
   const detach = session.tty ? new DetachWatcher(session.detachKeys) : undefined;
   let inputEnded = false;
   let over = false;
@@ -67,14 +67,17 @@ async function pipeSession(session: StdioSession, wire: Duplex, early: Buffer | 
   // A client that half-closed looks like one that left until something is written: an empty frame finds out.
   let probe: NodeJS.Timeout | undefined;
   const watchForLeave = (): void => {
-    if (!session.tty && !over) probe = setInterval(() => wire.write(frameChunks([{ stream: 'stdout', data: new Uint8Array() }])), PROBE).unref();
+    if (framed && !over) probe = setInterval(() => wire.write(frameChunks([{ stream: 'stdout', data: new Uint8Array() }])), PROBE).unref();
   };
 
   wire.on('data', receive);
-  wire.on('end', () => {
+  const ended = (): void => {
     endInput();
     watchForLeave();
-  });
+  };
+  // A client with nothing to say half-closes while the session opens.
+  if (wire.readableEnded) ended();
+  else wire.on('end', ended);
   wire.on('error', () => {});
   wire.on('close', () => {
     gone = true;
@@ -86,11 +89,11 @@ async function pipeSession(session: StdioSession, wire: Duplex, early: Buffer | 
   try {
     for await (const chunk of session.output) {
       if (gone) break;
-      const bytes = session.tty ? chunk.data : frameChunks([chunk]);
+      const bytes = framed ? frameChunks([chunk]) : chunk.data;
       if (!wire.write(bytes)) await flowing(wire);
     }
   } catch (error) {
-    if (!gone) wire.write(session.tty ? `${messageOf(error)}\r\n` : frameError(messageOf(error)));
+    if (!gone) wire.write(framed ? frameError(messageOf(error)) : `${messageOf(error)}\r\n`);
   } finally {
     over = true;
     clearInterval(probe);

@@ -117,6 +117,33 @@ test('exec start takes over before the process runs, and says in band why it doe
   await assert.rejects(execs.start('ended', { tty: false }), { code: 'conflict' });
 });
 
+test('a client that half-closes while the session opens is heard, and its own word decides about frames', async () => {
+  const session = fakeSession({ tty: true });
+  const opened = Promise.withResolvers<void>();
+  void session.inputEnded.then(() => {
+    session.emit('stdout', 'seen the end');
+    session.endOutput();
+  });
+  await using served = await serve({
+    execs: {
+      inspect: async () => ({ ...inspectedExec, ExitCode: null, ProcessConfig: { tty: true } }),
+      start: async () => {
+        await opened.promise;
+        return session;
+      },
+    },
+  });
+  const socket = connect({ path: served.socketPath, allowHalfOpen: true });
+  socket.end('POST /exec/e/start HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}');
+  let received = '';
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
+    received += chunk.toString('latin1');
+    // Long after the end of the input arrived.
+    if (received.includes('\r\n\r\n')) setImmediate(() => setImmediate(opened.resolve));
+  }
+  assert.match(received, /\u0001\0\0\0\0\0\0\u000cseen the end$/);
+});
+
 test('an error before the takeover is an ordinary answer', async () => {
   await using served = await serve({
     containers: {

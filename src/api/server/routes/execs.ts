@@ -29,13 +29,14 @@ export function execRoutes(execs: ExecService): Route[] {
         if (body.ConsoleSize != null && (request.before('1.42') || body.Tty !== true)) delete body.ConsoleSize;
         const id = request.param('id');
         // What is not there or ran before is refused while the connection still speaks HTTP.
-        const { ProcessConfig, Running, ExitCode } = await execs.inspect(id);
+        const { Running, ExitCode } = await execs.inspect(id);
         const fresh = !Running && ExitCode === null;
         if (body.Detach === true || !fresh) {
           (await execs.start(id, body))?.close();
           return empty(200);
         }
-        const tty = ProcessConfig.tty === true;
+        // As in dockerd the client's word decides about frames, whatever the exec itself has.
+        const tty = body.Tty === true;
         const open = async (): Promise<StdioSession> => {
           const session = await execs.start(id, body);
           if (session === undefined) throw new Error(`exec ${id} was started detached`);
