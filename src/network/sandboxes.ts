@@ -269,11 +269,19 @@ export class Sandboxes {
       await make();
     } catch (error) {
       // Another program deleted a bridge or the table: once more, with everything put back.
-      if (!isErrno(error, 'ENODEV', 'EINVAL') && !messageOf(error).startsWith('nft refused')) throw error;
+      if (!isErrno(error, 'ENODEV', 'EINVAL') && !messageOf(error).startsWith('nft refused')) throw this.#named(record, error);
       await repair();
-      await make();
+      await make().catch((again: unknown) => {
+        throw this.#named(record, again);
+      });
     }
     await this.#forgetUdpFlows(record);
+  }
+
+  /** The kernel names an interface at most; people know networks. */
+  #named(record: SandboxRecord, error: unknown): unknown {
+    const network = record.endpoints.map((endpoint) => this.#networkOf(endpoint)).find((item) => item?.via !== undefined && item.via.kind !== 'bridge');
+    return network !== undefined && !(error instanceof EngineError) ? wrap(error, `no interface on network ${network.name}`) : error;
   }
 
   /** Clients that went on talking while no container answered are let in; those of a container that went are cut off. */

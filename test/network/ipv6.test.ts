@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import { NetworkRig, skip } from './rig.ts';
+import { secondHost } from './second-host.ts';
 
 const rig = new NetworkRig();
 before(() => rig.begin());
@@ -11,18 +12,8 @@ const { networks } = { get networks() { return rig.room.networks; } };
 const inspect = (name: string) => networks.inspect(name, { verbose: false, scope: undefined });
 const reaches = (from: string, address: string): boolean => [1, 2, 3].some(() => rig.inside(from, 'busybox', 'ping', '-c1', '-W1', address).status === 0);
 const text = async (url: string): Promise<string> => (await fetch(url, { signal: AbortSignal.timeout(3000) })).text();
-const ip = (...args: string[]): void => assert.equal(spawnSync('ip', args).status, 0, args.join(' '));
 
-/** Another machine on a wire of its own: 198.51.100.2 and 2001:db8::2, this one is .1 and ::1. */
-function otherMachine(t: { after: (task: () => void) => void }): string {
-  const name = `gx${rig.layout.instance}`;
-  ip('netns', 'add', name);
-  t.after(() => [['link', 'delete', name], ['netns', 'delete', name]].map((args) => spawnSync('ip', args)));
-  ip('link', 'add', name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name);
-  for (const args of [['address', 'add', '198.51.100.1/24', 'dev', name], ['-6', 'address', 'add', '2001:db8::1/64', 'dev', name, 'nodad'], ['link', 'set', name, 'up']]) ip(...args);
-  for (const args of [['address', 'add', '198.51.100.2/24', 'dev', 'eth0'], ['-6', 'address', 'add', '2001:db8::2/64', 'dev', 'eth0', 'nodad'], ['link', 'set', 'eth0', 'up']]) ip('-n', name, ...args);
-  return `/run/netns/${name}`;
-}
+const otherMachine = (t: Parameters<typeof secondHost>[0]): string => secondHost(t, `gx${rig.layout.instance}`);
 
 test('a network with IPv6 gets a ULA subnet; containers reach each other and the host, and hear no router', { skip }, async () => {
   await networks.create({ Name: 'dual', EnableIPv6: true });
