@@ -1,38 +1,25 @@
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { OutputChunk } from '#spec/streams.ts';
+import { descriptorStream } from './descriptor-stream.ts';
 import { AF, SOCK, connectUnix, socket } from './kernel-socket.ts';
 import { close as closeFd } from './kernel.ts';
-import { bind, check } from './libc.ts';
 import { OutputQueue } from './output-queue.ts';
 import type { AttachConnection } from './runtime.ts';
-
-const c = {
-  socketpair: bind('int socketpair(int domain, int type, int protocol, _Out_ int *fds)'),
-  dup3: bind('int dup3(int from, int to, int flags)'),
-};
 
 /** conmon reads packets into 32 KiB and drops what is beyond. */
 const LARGEST_PACKET = 16 * 1024;
 const STDOUT = 2;
 
-/**
- * A connection to conmon's SEQPACKET socket on Node's own event loop. Node opens stream sockets only, yet reads and
- * writes any descriptor alike: the handle is made for a stream socket whose descriptor is then replaced.
- */
+/** A connection to conmon's SEQPACKET socket on Node's own event loop. */
 function openSeqpacket(path: string): Socket {
   const fd = socket(AF.UNIX, SOCK.SEQPACKET | SOCK.NONBLOCK);
   try {
     connectUnix(fd, path);
-    const pair: number[] = [-1, -1];
-    check(c.socketpair(AF.UNIX, SOCK.STREAM | SOCK.CLOEXEC | SOCK.NONBLOCK, 0, pair), 'socketpair');
-    const [placeholder = -1, other = -1] = pair;
-    closeFd(other);
-    const stream = new Socket({ fd: placeholder, readable: true, writable: true, allowHalfOpen: true });
-    check(c.dup3(fd, placeholder, SOCK.CLOEXEC), 'dup3');
-    return stream;
-  } finally {
+  } catch (error) {
     closeFd(fd);
+    throw error;
   }
+  return descriptorStream(fd);
 }
 
 export interface AttachSocketOptions {

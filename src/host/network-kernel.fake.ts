@@ -97,7 +97,7 @@ export class FakeNetworkKernel implements AsyncDisposable {
 
   readonly listRules: NetworkKernel['listRules'] = async (what) => {
     await this.#begin('listRules', what);
-    return what.includes(' inet ') && this.table !== undefined ? { nftables: [] } : undefined;
+    return what.includes(' inet ') && this.table !== undefined ? { nftables: fakeListing(this.table) } : undefined;
   };
 
   readonly forgetUdpFlows: NetworkKernel['forgetUdpFlows'] = (ports) => this.#begin('forgetUdpFlows', ports.join(' '));
@@ -117,4 +117,9 @@ const hostLinks = ({ source }: InterfacePlan): string[] => (source.kind === 'vet
 function shown({ name, addresses, source }: InterfacePlan): string {
   const where = source.kind === 'veth' ? source.bridge : source.kind === 'child' ? source.parent : source.link;
   return `${name}=${addresses.map(({ address }) => address).join(',')}@${where}`;
+}
+
+/** As many rules as the table was applied with, and no published ports: a fake keeps no elements. */
+function fakeListing(table: string): unknown[] {
+  return table.split('\n').filter((line) => /^\t\t(?!type |flags |elements )/.test(line)).map(() => ({ rule: {} }));
 }

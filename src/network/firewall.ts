@@ -2,7 +2,7 @@ import type { Log } from '#base/log.ts';
 import type { NetworkKernel, RulesChange } from '#host/network-kernel.ts';
 import type { FirewallState, LinkedPort, PublishedPort } from './firewall-state.ts';
 import { compileForeign, type ForeignChains, type PublishPolicy } from './nft-foreign.ts';
-import { compileAdd, compileDelete, compileRemoval, compileTable, compileUserTable, userTable } from './nft-table.ts';
+import { compileAdd, compileDelete, compileRemoval, compileTable, compileUserTable, isWhole, listed, userTable } from './nft-table.ts';
 
 /** Keeps the kernel's rules as the desired state says, also when other programs change or flush rules. */
 export class Firewall {
@@ -25,9 +25,9 @@ export class Firewall {
   async apply(formerBridges: readonly string[] = []): Promise<void> {
     const state = this.#state();
     this.#formerBridges = [...new Set([...this.#formerBridges, ...formerBridges])];
-    await this.#kernel.applyRules(compileTable(state) + compileUserTable(state.table));
+    const { after } = await this.#kernel.applyRules(compileTable(state) + compileUserTable(state.table));
+    this.#generation = after;
     await this.#applyForeign(state.networks.map(({ bridge }) => bridge));
-    this.#generation = await this.#kernel.rulesGeneration();
   }
 
   /** Takes every rule of ours away. */
@@ -63,14 +63,17 @@ export class Firewall {
   }
 
   async #repair(): Promise<void> {
-    const { table, networks } = this.#state();
-    if ((await this.#kernel.listRules(`chain inet ${table} forward`)) === undefined) {
-      this.#log.warn('another program removed the firewall rules; they are put back', { table });
+    // Asked before the look: what others do meanwhile is seen at the next one.
+    const generation = await this.#kernel.rulesGeneration();
+    const state = this.#state();
+    const { table, networks } = state;
+    if (!isWhole(await this.#kernel.listRules(`table inet ${table}`), state)) {
+      this.#log.warn('another program removed firewall rules; they are put back', { table });
       await this.apply();
       return;
     }
+    this.#generation = generation;
     await this.#applyForeign(networks.map(({ bridge }) => bridge));
-    this.#generation = await this.#kernel.rulesGeneration();
   }
 
   async #applyForeign(bridges: readonly string[]): Promise<void> {
@@ -81,7 +84,8 @@ export class Firewall {
       const text = compileForeign(chains, bridges, this.#formerBridges, this.#policy);
       if (text === '') continue;
       try {
-        await this.#kernel.applyRules(text);
+        const { before, after } = await this.#kernel.applyRules(text);
+        if (before === this.#generation) this.#generation = after;
       } catch (error) {
         // The other program changed its chain between the look and the change; the next look finds what is missing.
         this.#log.warn('the rules beside another firewall could not be set', { error });
@@ -90,7 +94,4 @@ export class Firewall {
   }
 }
 
-function hasRules(json: unknown): boolean {
-  const list = typeof json === 'object' && json !== null && 'nftables' in json ? json.nftables : [];
-  return Array.isArray(list) && list.some((item: unknown) => typeof item === 'object' && item !== null && 'rule' in item);
-}
+const hasRules = (json: unknown): boolean => listed(json).some((item) => 'rule' in item);

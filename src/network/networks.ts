@@ -26,9 +26,7 @@ import { Sandboxes } from './sandboxes.ts';
 import { forwardTarget, hasNames, linkedPorts, publishedPorts, viewEndpoint, viewPorts } from './sandbox-view.ts';
 import { openNetworkStore } from './store.ts';
 import { Sweeper } from './sweeper.ts';
-
-/** How often the firewall is looked at for damage by other programs; one look is one question to the kernel. */
-const WATCH_INTERVAL = 5000;
+import { watchMachine, type Watch } from './watch.ts';
 
 /** The shape of engine/ports.ts SandboxRequest. */
 interface Request extends FileRequest {
@@ -135,7 +133,16 @@ export function createNetworks(options: NetworksOptions) {
     });
     return ready;
   };
-  let watch: NodeJS.Timeout | undefined;
+  let watch: Watch | undefined;
+  const beginWatch = (): Watch =>
+    watchMachine({
+      log,
+      /** The fake kernel of tests tells nothing. */
+      kernelTells: options.kernel === undefined,
+      verifyRules: () => firewall.verify(),
+      isBridge: (name) => registry.networks().some(({ via }) => via?.kind === 'bridge' && via.name === name),
+      repair: prepare,
+    });
 
   return {
     networks: {
@@ -193,9 +200,7 @@ export function createNetworks(options: NetworksOptions) {
         } catch (error) {
           log.error('networks could not be prepared; containers with a network will not start', { error });
         }
-        watch ??= setInterval(() => {
-          firewall.verify().catch((error: unknown) => log.warn('the firewall could not be looked at', { error }));
-        }, WATCH_INTERVAL).unref();
+        watch ??= beginWatch();
       },
     },
 
@@ -211,7 +216,7 @@ export function createNetworks(options: NetworksOptions) {
      */
     async removeAll(): Promise<boolean> {
       if (registry.living().length > 0) return false;
-      clearInterval(watch);
+      watch?.[Symbol.dispose]();
       watch = undefined;
       ready = undefined;
       for (const path of listFolder(layout.netns)) await kernel.remove(path, '');
@@ -224,7 +229,7 @@ export function createNetworks(options: NetworksOptions) {
 
     /** Ends the worker, timers and sockets of this process. Sandboxes go on. */
     async close(): Promise<void> {
-      clearInterval(watch);
+      watch?.[Symbol.dispose]();
       sweeper.stop();
       names.close();
       ports.release(registry.living().flatMap((sandbox) => sandbox.ports));

@@ -124,6 +124,25 @@ add chain inet ${name} input { type filter hook input priority filter - 5; polic
 `;
 }
 
+/** Items of a table as nft prints it in JSON; none when there is no such table. */
+export function listed(json: unknown): Record<string, unknown>[] {
+  const list = typeof json === 'object' && json !== null && 'nftables' in json ? json.nftables : [];
+  return Array.isArray(list) ? list.filter((item): item is Record<string, unknown> => typeof item === 'object' && item !== null) : [];
+}
+
+/** Whether the table is as it was applied: others may have deleted it, flushed a chain or a map of it, deleted a rule. */
+export function isWhole(json: unknown, state: FirewallState): boolean {
+  const items = listed(json);
+  const rules = compileTable(state).split('\n').filter((line) => /^\t\t(?!type |flags |elements )/.test(line)).length;
+  const ports = items.reduce((sum, { map }) => sum + elementCount(map), 0);
+  const wanted = new Set(state.ports.filter(({ hostPort }) => hostPort !== 0).map((port) => `${mapOf(port)} ${key(port)}`));
+  return items.filter((item) => 'rule' in item).length === rules && ports === wanted.size;
+}
+
+function elementCount(map: unknown): number {
+  return typeof map === 'object' && map !== null && 'elem' in map && Array.isArray(map.elem) ? map.elem.length : 0;
+}
+
 type MapName = 'published4' | 'published4_at' | 'published6' | 'published6_at';
 
 const isEverywhere = (port: PublishedPort): boolean => port.hostAddress === '0.0.0.0' || port.hostAddress === '::';
