@@ -37,6 +37,8 @@ import type {
   NetworkCreateResponse,
   NetworkDisconnectRequest,
   NetworkInspect,
+  NetworkPath,
+  PublishedPortInfo,
   NetworksPruneResponse,
 } from '#spec/wire/network.ts';
 import type { EventMessage, StoreCheckLine, SystemInfo, SystemVersion } from '#spec/wire/system.ts';
@@ -170,6 +172,10 @@ export interface NetworkService {
   connect(name: string, body: NetworkConnectRequest): Promise<void>;
   disconnect(name: string, body: NetworkDisconnectRequest): Promise<void>;
   prune(filters: Filters): Promise<NetworksPruneResponse>;
+  /** Published ports of all running containers. */
+  ports(): Promise<PublishedPortInfo[]>;
+  /** Ways from one party to another and what decides; a party is a container, an address, `host` or `world`. */
+  explain(question: { from: string; to: string; port: string | undefined }): Promise<NetworkPath[]>;
 }
 
 /** Disk use in the shape of API 1.52 and newer; the API renders the older shape from `Items`. */

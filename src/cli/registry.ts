@@ -21,6 +21,7 @@ const transfer = () => import('./image/transfer.ts');
 const inspectors = () => import('./inspect/of-kind.ts');
 const volumes = () => import('./volume/commands.ts');
 const networks = () => import('./network/commands.ts');
+const reach = () => import('./network/reach.ts');
 const contexts = () => import('./context/commands.ts');
 const contextFiles = () => import('./context/transfer.ts');
 const engine = () => import('./engine/commands.ts');
@@ -128,8 +129,10 @@ export const nodes: readonly Node[] = [
     leaf('connect', 'Connect a container to a network', async () => (await networks()).connect),
     leaf('create', 'Make a network', async () => (await networks()).create),
     leaf('disconnect', 'Disconnect a container from a network', async () => (await networks()).disconnect),
+    leaf('explain', 'Say whether one party reaches another, and which rule decides', async () => (await reach()).explain),
     leaf('inspect', 'Show all that is known about networks', async () => (await inspectors()).network),
     leaf('ls', 'List networks', async () => (await networks()).ls, { aliases: ['list'] }),
+    leaf('ports', 'List the published ports of all containers and who carries them', async () => (await reach()).ports),
     leaf('prune', 'Remove networks that no container uses', async () => (await networks()).prune),
     leaf('rm', 'Remove networks', async () => (await networks()).remove, { aliases: ['remove'] }),
   ]),

@@ -7,6 +7,7 @@ import type { PortMap } from '#spec/wire/container.ts';
 import type { EndpointSettings } from '#spec/wire/network.ts';
 import { BRIDGE_POOLS, DEFAULT_POOLS, withUla, type AddressPool } from './address-pool.ts';
 import { ensurePredefined } from './default-bridge.ts';
+import { explainPaths, partyOf, publishedPortInfo, type Party } from './explain.ts';
 import { Firewall } from './firewall.ts';
 import type { FirewallState, LinkedPort } from './firewall-state.ts';
 import { renderHostHosts, renderHosts } from './hosts-file.ts';
@@ -16,6 +17,7 @@ import { NetworkObjects } from './network-service.ts';
 import { tableName } from './nft-table.ts';
 import type { NetworksOptions } from './options.ts';
 import { ephemeralPorts, hostHasIpv6, portHolder } from './port-holder.ts';
+import { parsePort } from './port-request.ts';
 import { PortTable } from './port-table.ts';
 import type { NetworkRecord, PortRecord, SandboxRecord } from './record.ts';
 import { addressesOf, Registry } from './registry.ts';
@@ -153,6 +155,13 @@ export function createNetworks(options: NetworksOptions) {
       connect: service.connect.bind(service),
       disconnect: service.disconnect.bind(service),
       prune: service.prune.bind(service),
+      ports: () => Promise.resolve(publishedPortInfo(registry.living(), (id) => containers.nameOf(id))),
+      explain(question: { from: string; to: string; port: string | undefined }) {
+        const facts = { state: firewallState(), living: registry.living(), networks: registry.networks() };
+        const party = (text: string): Party => partyOf(text, facts, (name) => containers.find(name).id);
+        const { port, protocol } = question.port === undefined ? { port: undefined, protocol: 'tcp' as const } : parsePort(question.port);
+        return Promise.resolve(explainPaths(facts, { from: party(question.from), to: party(question.to), port, protocol }));
+      },
     },
 
     sandboxes: {

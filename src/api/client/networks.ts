@@ -4,6 +4,8 @@ import type {
   NetworkCreateResponse,
   NetworkDisconnectRequest,
   NetworkInspect,
+  NetworkPath,
+  PublishedPortInfo,
   NetworksPruneResponse,
 } from '#spec/wire/network.ts';
 import { type FilterValues, renderFilters } from './filter-values.ts';
@@ -17,6 +19,10 @@ export interface NetworksClient {
   connect(name: string, body: NetworkConnectRequest): Promise<void>;
   disconnect(name: string, body: NetworkDisconnectRequest): Promise<void>;
   prune(filters?: FilterValues): Promise<NetworksPruneResponse>;
+  /** Gantry only. */
+  ports(): Promise<PublishedPortInfo[]>;
+  /** Gantry only. Parties are containers, addresses, `host` and `world`; `port` is `80` or `53/udp`. */
+  explain(question: { from: string; to: string; port?: string | undefined }): Promise<NetworkPath[]>;
 }
 
 export function createNetworksClient(transport: Transport): NetworksClient {
@@ -29,5 +35,7 @@ export function createNetworksClient(transport: Transport): NetworksClient {
     connect: (name, body) => perform(transport, { method: 'POST', path: at(name, '/connect'), json: body }),
     disconnect: (name, body) => perform(transport, { method: 'POST', path: at(name, '/disconnect'), json: body }),
     prune: (filters) => fetchJson(transport, { method: 'POST', path: '/networks/prune', query: { filters: renderFilters(filters) } }),
+    ports: () => fetchJson(transport, { method: 'GET', path: '/gantry/networks/ports' }),
+    explain: (question) => fetchJson(transport, { method: 'GET', path: '/gantry/networks/explain', query: question }),
   };
 }

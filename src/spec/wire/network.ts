@@ -108,3 +108,35 @@ export interface NetworkCreateRequest {
 export interface NetworksPruneResponse {
   NetworksDeleted: string[] | null;
 }
+
+/** One way that packets may take, of GET /gantry/networks/explain. */
+export interface NetworkPath {
+  /** To the container's own address, or by a port of the host. */
+  Way: 'direct' | 'published';
+  Network: string;
+  /** Where the packets arrive. */
+  Address: string;
+  /** `0.0.0.0:8080/tcp` of a published port. */
+  HostPort: string;
+  Allowed: boolean;
+  /** The chain of the nft table that decides; empty where none is asked. */
+  Chain: string;
+  /** The deciding rule as nft shows it; empty when the chain's policy lets packets pass. */
+  Rule: string;
+  Reason?: string;
+}
+
+/** Of GET /gantry/networks/ports. */
+export interface PublishedPortInfo {
+  Container: string;
+  Name: string;
+  HostIp: string;
+  /** 0: open at the container's own address, without translation. */
+  HostPort: number;
+  Protocol: string;
+  Address: string;
+  Port: number;
+  Network: string;
+  /** Who carries the packets. */
+  By: 'kernel' | 'engine' | 'routing';
+}

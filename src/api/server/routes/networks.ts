@@ -15,6 +15,12 @@ export function networkRoutes(networks: NetworkService): Route[] {
         return json(await networks.create({ ...body, Name: body.Name ?? '' }), 201);
       },
     },
+    { method: 'GET', pattern: '/gantry/networks/ports', handle: async () => json(await networks.ports()) },
+    {
+      method: 'GET',
+      pattern: '/gantry/networks/explain',
+      handle: async ({ query }) => json(await networks.explain({ from: query.text('from') ?? '', to: query.text('to') ?? '', port: query.text('port') })),
+    },
     { method: 'POST', pattern: '/networks/prune', handle: async ({ query }) => json(await networks.prune(query.filters)) },
     {
       method: 'POST',
