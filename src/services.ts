@@ -168,6 +168,7 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
       }),
       containers: () => containers.list({ all: true, limit: undefined, size: true, filters: new Map() }),
       volumes: () => volumes.usage(),
+      buildCache: () => builds.service.diskUsage(),
     },
   });
 

@@ -44,7 +44,8 @@ import type {
 import type { EventMessage, StoreCheckLine, SystemInfo, SystemVersion } from '#spec/wire/system.ts';
 import type { Volume, VolumeCreateRequest, VolumeListResponse, VolumesPruneResponse } from '#spec/wire/volume.ts';
 import type { Filters } from '#spec/filters.ts';
-import type { BuildPruneRequest, BuildPruneResponse, ClassicBuildRequest } from '#spec/wire/build.ts';
+import type { ContextAnswer, NativeBuildEvent, NativeBuildRequest, NativeHistoryEntry, OfferedFile } from '#spec/wire/native-build.ts';
+import type { BuildCacheRecord, BuildPruneRequest, BuildPruneResponse, ClassicBuildRequest } from '#spec/wire/build.ts';
 import type { ArchiveStat, AttachOptions, LogOptions, LogBatch, StdioSession } from '#spec/streams.ts';
 
 export interface ContainerService {
@@ -154,6 +155,16 @@ export interface BuildService {
   classic(request: ClassicBuildRequest, context: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncIterable<JsonMessage>;
   prune(request: BuildPruneRequest): Promise<BuildPruneResponse>;
   cancel(id: string): Promise<void>;
+  /** Our own protocol. */
+  offerContext(sharedKey: string, files: readonly OfferedFile[]): Promise<ContextAnswer>;
+  fillContext(id: string, tar: AsyncIterable<Uint8Array>): Promise<void>;
+  native(request: NativeBuildRequest, signal: AbortSignal): AsyncIterable<NativeBuildEvent>;
+  output(ref: string, index: number): AsyncIterable<Uint8Array>;
+  diskUsage(): Promise<BuildCacheRecord[]>;
+  history(): NativeHistoryEntry[];
+  historyOf(ref: string): { entry: NativeHistoryEntry; events: NativeBuildEvent[] };
+  /** One build, or all. */
+  forget(ref: string | undefined): void;
 }
 
 export interface VolumeService {
@@ -184,6 +195,7 @@ export interface DiskUsage {
   images: ImageSummary[];
   containers: ContainerSummary[];
   volumes: Volume[];
+  buildCache: BuildCacheRecord[];
 }
 
 export interface SystemService {

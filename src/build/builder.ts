@@ -14,6 +14,12 @@ import type { Platform } from '#spec/oci-image.ts';
 import { BuildLayers } from './cache/layers.ts';
 import { CacheMounts } from './cache/mounts.ts';
 import { CacheRecords } from './cache/records.ts';
+import { CacheCollector } from './cache/collector.ts';
+import { KeptContexts } from './context/kept-contexts.ts';
+import { BuildHistory } from './native/history.ts';
+import { GitSources } from './sources/git.ts';
+import { HttpSources } from './sources/http.ts';
+import { RemoteSources } from './sources/remote.ts';
 import type { SentContext } from './context/contexts.ts';
 import type { FrontendRequest, FrontendResult, PlatformResult } from './frontend.ts';
 import { execOperator } from './ops/exec.ts';
@@ -75,6 +81,10 @@ export class Builder {
   readonly layers: BuildLayers;
   readonly records: CacheRecords;
   readonly mounts: CacheMounts;
+  readonly contexts: KeptContexts;
+  readonly collector: CacheCollector;
+  readonly history: BuildHistory;
+  readonly remote: RemoteSources;
   readonly points: string;
   readonly #solver: Solver;
 
@@ -86,6 +96,13 @@ export class Builder {
     this.layers = new BuildLayers({ db, clock, jail, layout, images: images.layers, rootless });
     this.records = new CacheRecords({ db, clock, layers: this.layers });
     this.mounts = new CacheMounts({ db, clock, jail, layers: this.layers, layout, points: this.points });
+    this.contexts = new KeptContexts({ db, clock, jail, layers: this.layers, layout, points: this.points });
+    this.collector = new CacheCollector({
+      db, clock, log: options.log, layers: this.layers, records: this.records, mounts: this.mounts, contexts: this.contexts, folder: layout.root, lends: (folder) => images.layers.lends(folder),
+    });
+    this.history = new BuildHistory({ db, clock });
+    const git = new GitSources({ layers: this.layers, records: this.records, jail, folder: join(layout.root, 'cache', 'git'), points: this.points });
+    this.remote = new RemoteSources({ git, http: new HttpSources({ layers: this.layers, records: this.records, jail }), layers: this.layers, jail });
     const parts = { layers: this.layers, jail, points: this.points, rootless };
     this.#solver = new Solver({
       layers: this.layers, records: this.records, jail, clock, points: this.points,
@@ -101,11 +118,14 @@ export class Builder {
     await this.mounts.recover();
   }
 
-  /** Compiles and solves. `started` hears of the graph before the first step runs. */
-  async build(order: BuildOrder, progress: Progress, signal: AbortSignal, started?: (compiled: FrontendResult) => void): Promise<Built> {
-    await using undo = new AsyncDisposableStack();
-    const { platform, baseImages, steps, clock } = this.options;
-    const sources = new BuildSources({ images: baseImages, contexts: order.contexts, wish: { ...order.wish, signal }, platform });
+  /** Only compiles: what lint rules find goes to `progress`. */
+  async check(order: BuildOrder, progress: Progress, signal: AbortSignal): Promise<void> {
+    await this.#compile(order, progress, signal);
+  }
+
+  async #compile(order: BuildOrder, progress: Progress, signal: AbortSignal): Promise<{ compiled: FrontendResult; sources: BuildSources }> {
+    const { platform, baseImages, clock } = this.options;
+    const sources = new BuildSources({ images: baseImages, contexts: order.contexts, wish: { ...order.wish, signal }, platform, remote: this.remote });
     const compiled = await this.options.frontend({
       ...order.frontend,
       buildPlatform: platform,
@@ -116,6 +136,14 @@ export class Builder {
       warn: ({ rule, description, url, detail, ranges }) =>
         progress({ type: 'warning', at: clock.now(), vertex: undefined, rule, message: description, detail, url, ranges: ranges.map((range) => ({ file: order.frontend.fileName, ...range })) }),
     });
+    return { compiled, sources };
+  }
+
+  /** Compiles and solves. `started` hears of the graph before the first step runs. */
+  async build(order: BuildOrder, progress: Progress, signal: AbortSignal, started?: (compiled: FrontendResult) => void): Promise<Built> {
+    await using undo = new AsyncDisposableStack();
+    const { steps } = this.options;
+    const { compiled, sources } = await this.#compile(order, progress, signal);
     started?.(compiled);
     const session = undo.use(steps.open(`build-${newId().slice(0, 12)}`, order.limits));
     const scope: BuildScope = {

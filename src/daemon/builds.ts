@@ -4,6 +4,7 @@ import type { Clock } from '#base/clock.ts';
 import { invalid } from '#base/errors.ts';
 import type { BuildService } from '#api/services.ts';
 import { Builder } from '#build/builder.ts';
+import { NativeBuilds } from '#build/native/native-builds.ts';
 import { classicBuild } from '#build/legacy/classic.ts';
 import type { ContainerContext } from '#engine/context.ts';
 import { createStepLedger } from '#engine/steps/ledger.ts';
@@ -15,7 +16,7 @@ import type { Runtime } from '#host/runtime.ts';
 import type { Images } from '#image/images.ts';
 import { goArchitecture } from '#image/configuration.ts';
 import { compileDockerfile } from '#build/dockerfile/compile/compile.ts';
-import { createBaseImages } from './base-images.ts';
+import { createBaseImages } from '#build/sources/base-images.ts';
 
 export interface Builds {
   service: BuildService;
@@ -51,11 +52,20 @@ export function createBuilds(options: {
     frontend: compileDockerfile,
     platform: { os: 'linux', architecture: goArchitecture() },
   });
+  const natives = new NativeBuilds({ builder, images });
   return {
     service: {
       classic: (request, body, signal) => classicBuild(builder, request, body, signal),
-      prune: async () => ({ CachesDeleted: null, SpaceReclaimed: 0 }),
-      cancel: async () => {},
+      prune: (request) => builder.collector.prune(request),
+      cancel: async (id) => natives.cancel(id),
+      offerContext: (sharedKey, files) => builder.contexts.offer(sharedKey, files),
+      fillContext: (id, tar) => builder.contexts.fill(id, tar),
+      native: (request, signal) => natives.build(request, signal),
+      output: (ref, index) => natives.output(ref, index),
+      diskUsage: () => builder.collector.usage(),
+      history: () => builder.history.list(),
+      historyOf: (ref) => builder.history.get(ref),
+      forget: (ref) => (ref === undefined ? builder.history.clear() : builder.history.remove(ref)),
     },
     recover: () => builder.recover(),
     close: async () => {},

@@ -6,6 +6,7 @@ import type { HostFacts } from '#host/facts.ts';
 import type { EventMessage, SystemInfo, SystemVersion } from '#spec/wire/system.ts';
 import type { ContainerSummary } from '#spec/wire/container.ts';
 import type { ImageSummary } from '#spec/wire/image.ts';
+import type { BuildCacheRecord } from '#spec/wire/build.ts';
 import type { Volume } from '#spec/wire/volume.ts';
 import type { ContainerContext } from './context.ts';
 import type { Events } from './events.ts';
@@ -35,6 +36,7 @@ export interface SystemOptions {
     images(): Promise<{ layersSize: number; images: ImageSummary[] }>;
     containers(): Promise<ContainerSummary[]>;
     volumes(): Promise<Volume[]>;
+    buildCache(): Promise<BuildCacheRecord[]>;
   };
 }
 
@@ -151,15 +153,16 @@ export class System {
     };
   }
 
-  async diskUsage(types: DiskPart[]): Promise<{ layersSize: number; images: ImageSummary[]; containers: ContainerSummary[]; volumes: Volume[] }> {
+  async diskUsage(types: DiskPart[]): Promise<{ layersSize: number; images: ImageSummary[]; containers: ContainerSummary[]; volumes: Volume[]; buildCache: BuildCacheRecord[] }> {
     const { usage } = this.#options;
     const wanted = (part: DiskPart): boolean => types.length === 0 || types.includes(part);
-    const [images, containers, volumes] = await Promise.all([
+    const [images, containers, volumes, buildCache] = await Promise.all([
       wanted('image') ? usage.images() : { layersSize: 0, images: [] },
       wanted('container') ? usage.containers() : [],
       wanted('volume') ? usage.volumes() : [],
+      wanted('build-cache') ? usage.buildCache() : [],
     ]);
-    return { ...images, containers, volumes };
+    return { ...images, containers, volumes, buildCache };
   }
 
   #counts(): { all: number; running: number; paused: number } {

@@ -27,7 +27,7 @@ import { createLayerStore } from './layer-store.ts';
 import { listImages, type ListOptions } from './list.ts';
 import { loadImages } from './load.ts';
 import { pruneImages, removeImage } from './remove.ts';
-import { saveImages } from './save.ts';
+import { saveImageAs, saveImages } from './save.ts';
 import { createRegistryImages } from './registry-images.ts';
 import type { RegistriesOptions } from './registry/registries.ts';
 
@@ -128,6 +128,8 @@ export function createImages(options: ImagesOptions) {
     async save(names: string[], given: { platforms: string[] }, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
       return saveImages(context, names, given.platforms, signal);
     },
+    /** As `save` for an image without names, with these in the archive. */
+    saveAs: (id: Digest, names: readonly string[], signal: AbortSignal): AsyncIterable<Uint8Array> => saveImageAs(context, id, names, signal),
     /** The new image's id. */
     commit: async (given: CommitOptions): Promise<Digest> => (await commitImage(context, given)).id,
     /** Bytes of all unpacked layers, each once. */

@@ -30,6 +30,13 @@ export function saveImages(context: ImageContext, given: readonly string[], plat
   return write(context, contents, signal);
 }
 
+/** One image under names that the store does not know. */
+export function saveImageAs(context: ImageContext, id: Digest, names: readonly string[], signal: AbortSignal): AsyncIterable<Uint8Array> {
+  const { image, target } = context.store.find(id);
+  const entry = { given: id, image, target, names: new Set(names) };
+  return write(context, [{ ...entry, ...contentOf(context, entry, []) }], signal);
+}
+
 /** A repository without a tag stands for all of its tags. */
 function select(context: ImageContext, name: string, saved: Map<Digest, Saved>): void {
   const add = (image: ImageRecord, target: Digest | undefined): Set<string> => {

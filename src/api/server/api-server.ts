@@ -17,6 +17,7 @@ import { containerRoutes } from './routes/containers.ts';
 import { execRoutes } from './routes/execs.ts';
 import { imageRoutes } from './routes/images.ts';
 import { registryRoutes } from './routes/registry.ts';
+import { nativeBuildRoutes } from './routes/native-build.ts';
 import { networkRoutes } from './routes/networks.ts';
 import { systemRoutes } from './routes/system.ts';
 import { unsupportedRoutes } from './routes/unsupported.ts';
@@ -63,6 +64,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     ...registryRoutes(services.images),
     ...imageRoutes(services.images),
     ...buildRoutes(services.builds),
+    ...nativeBuildRoutes(services.builds),
     ...volumeRoutes(services.volumes),
     ...networkRoutes(services.networks),
   ]);

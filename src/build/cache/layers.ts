@@ -155,7 +155,7 @@ export class BuildLayers {
   /** Removes layers that neither a record nor an image nor running work needs. Returns the bytes freed. */
   async collect(): Promise<number> {
     const rows = this.#db.handle
-      .prepare("SELECT id, size FROM build_layer WHERE state = 'ready' AND NOT EXISTS (SELECT 1 FROM build_use WHERE layer = build_layer.id)")
+      .prepare("SELECT id, size FROM build_layer WHERE state = 'ready' AND NOT EXISTS (SELECT 1 FROM build_use WHERE layer = build_layer.id) AND NOT EXISTS (SELECT 1 FROM build_context WHERE layer = build_layer.id)")
       .all()
       .filter(({ id }) => !this.#inUse.has(id as string) && !this.#images.lends(this.folder(id as string)));
     let freed = 0;
@@ -172,6 +172,7 @@ export class BuildLayers {
 
   /** At start: removes what is not complete and what nobody knows. */
   async recover(): Promise<void> {
+    this.#db.handle.prepare("DELETE FROM build_context WHERE state <> 'ready'").run();
     this.#db.handle.prepare("DELETE FROM build_layer WHERE state <> 'ready'").run();
     const known = new Set(this.#db.handle.prepare('SELECT id FROM build_layer').all().map((row) => row['id']));
     const strays = readdirSync(this.#root).filter((name) => !known.has(name));

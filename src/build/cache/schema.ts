@@ -7,7 +7,7 @@ import type { Migration } from '#host/database.ts';
  *   build_alias         what a vertex's definition alone leads to: definition key → cache key
  *   build_content       digests of what a path selects in a tree, by tree and selection
  *   build_mount         folders of cache mounts: `cache/mounts/<folder>`
- *   build_context       trees that clients sent, kept for the next build: `cache/contexts/<folder>`
+ *   build_context       trees that clients sent, kept for the next build; each is a layer
  *   build_history       builds that ended, with their events
  */
 export const buildMigrations: readonly Migration[] = [
@@ -63,11 +63,10 @@ export const buildMigrations: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
       CREATE INDEX build_mount_id ON build_mount (cache_id);
       CREATE TABLE build_context (
-        folder TEXT PRIMARY KEY,
+        layer TEXT PRIMARY KEY REFERENCES build_layer (id),
         shared_key TEXT NOT NULL,
         state TEXT NOT NULL,
-        version TEXT NOT NULL,
-        size INTEGER NOT NULL,
+        content TEXT NOT NULL,
         created_at INTEGER NOT NULL,
         used_at INTEGER NOT NULL,
         uses INTEGER NOT NULL DEFAULT 0

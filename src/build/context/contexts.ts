@@ -9,6 +9,8 @@ export interface SentContext extends Disposable {
   readonly folder: string;
   /** Names what was sent: same name, same files. */
   readonly content: string;
+  /** A file in which workers remember digests of its files. */
+  readonly memo?: string;
 }
 
 const MAX_INFLATED = 64 * 2 ** 30;

@@ -4,11 +4,12 @@ import type { Platform } from '#spec/oci-image.ts';
 import type { ClassicBuildRequest } from '#spec/wire/build.ts';
 import type { JsonMessage } from '#spec/wire/image.ts';
 import { nameImage } from '#image/context.ts';
-import { recordName, familiar, type ImageRecord } from '#image/image-store.ts';
+import { familiar, type ImageRecord } from '#image/image-store.ts';
 import { parsePlatform } from '#image/platform.ts';
-import { parseReference, withDefaultTag } from '#spec/reference.ts';
 import type { Builder, BuildOrder } from '../builder.ts';
 import { contextFromTar, type SentContext } from '../context/contexts.ts';
+import { tagNames } from '../export/names.ts';
+import { hostOf } from '../native/order.ts';
 import { finishConfig, stackImage, storeImage } from '../export/image.ts';
 import { readInTree } from '../read-in-tree.ts';
 import { StepError } from '../solver/solver.ts';
@@ -20,7 +21,7 @@ const CONTEXT = 'context';
 /** POST /build: a tar in, the classic builder's lines out. Failures before the first line are thrown, later ones are the last line. */
 export async function* classicBuild(builder: Builder, request: ClassicBuildRequest, body: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<JsonMessage> {
   const names = checkRequest(request);
-  using context = await classicContext(builder, request, body);
+  using context = await classicContext(builder, request, body, signal);
   const order = classicOrder(request, context);
   const controller = new AbortController();
   const stop = (): void => controller.abort(signal.reason);
@@ -41,6 +42,7 @@ export async function* classicBuild(builder: Builder, request: ClassicBuildReque
     await building;
     context[Symbol.dispose]();
     await builder.layers.collect();
+    builder.collector.tidy();
   }
 }
 
@@ -57,17 +59,11 @@ function checkRequest(request: ClassicBuildRequest): string[] {
   if (request.squash) throw invalid('squash is only supported with experimental mode');
   if (request.outputs !== '' && request.outputs !== '[]') throw invalid('outputs are only supported by BuildKit');
   if (request.securityOpt.length > 0) throw invalid('The daemon on this platform does not support setting security options on build');
-  return [...new Set(request.tags.filter((tag) => tag !== '').map((tag) => recordName(withDefaultTag(named(tag)))))];
+  return tagNames(request.tags);
 }
 
-function named(tag: string): ReturnType<typeof parseReference> {
-  const reference = parseReference(tag);
-  if (reference.digest !== undefined) throw invalid('build tag cannot contain a digest');
-  return reference;
-}
-
-async function classicContext(builder: Builder, request: ClassicBuildRequest, body: AsyncIterable<Uint8Array>): Promise<SentContext> {
-  if (request.remote !== '') throw notImplemented(`building from ${JSON.stringify(request.remote)} is not there yet: send the files`);
+async function classicContext(builder: Builder, request: ClassicBuildRequest, body: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<SentContext> {
+  if (request.remote !== '') return builder.remote.context(request.remote, signal);
   return contextFromTar(body, { layers: builder.layers, jail: builder.options.jail });
 }
 
@@ -107,12 +103,6 @@ function classicOrder(request: ClassicBuildRequest, context: SentContext): Build
 function networkOf(mode: string): { mode: 'sandbox' | 'host' | 'none'; name: string | undefined } {
   if (mode === 'host' || mode === 'none') return { mode, name: undefined };
   return { mode: 'sandbox', name: mode === '' || mode === 'default' || mode === 'bridge' ? undefined : mode };
-}
-
-function hostOf(text: string): { host: string; ip: string } {
-  const cut = text.search(/[:=]/);
-  if (cut <= 0 || cut === text.length - 1) throw invalid(`bad format for add-host: ${JSON.stringify(text)}`);
-  return { host: text.slice(0, cut), ip: text.slice(cut + 1).replace(/^\[(.*)\]$/, '$1') };
 }
 
 async function run(builder: Builder, order: BuildOrder, names: readonly string[], request: ClassicBuildRequest, output: ClassicOutput, signal: AbortSignal): Promise<void> {

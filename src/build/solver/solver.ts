@@ -19,6 +19,8 @@ export interface PinnedSource {
   readonly tree: Tree | undefined;
   /** Names the content for memos; undefined: the layers do. */
   readonly content?: string | undefined;
+  /** A file in which workers remember digests of the files. */
+  readonly memo?: string | undefined;
   /** Fetches the files when `tree` is undefined. */
   load?(tell: (event: VertexEvent) => void, signal: AbortSignal): Promise<Tree>;
 }
@@ -56,6 +58,7 @@ export interface Solved {
   /** Names what the trees hold. */
   readonly content: string;
   readonly record: string | undefined;
+  readonly memo?: string | undefined;
 }
 
 export interface SolverOptions {
@@ -261,7 +264,7 @@ export class Solving implements Disposable {
         tree = loaded.trees[0] ?? [];
       } else tell({ kind: 'cached' });
       this.#hold([tree]);
-      return { trees: [tree], content: pinned.content ?? digest([tree]), record: undefined };
+      return { trees: [tree], content: pinned.content ?? digest([tree]), record: undefined, memo: pinned.memo };
     } catch (error) {
       if (!signal.aborted) tell({ kind: 'failed', message: messageOf(error) });
       throw error instanceof StepError || signal.aborted ? error : new StepError(vertex, error);
@@ -321,7 +324,7 @@ export class Solving implements Disposable {
     const known = names.map((name) => records.content(name));
     if (known.every((item) => item !== undefined)) return { content: known };
     this.#controller.signal.throwIfAborted();
-    const found = await jail.run<'content'>({ kind: 'content', tree: layers.folders(treeOf(solved, input)), points, selections: [...selections] });
+    const found = await jail.run<'content'>({ kind: 'content', tree: layers.folders(treeOf(solved, input)), points, selections: [...selections], memo: solved.memo });
     found.forEach((item, position) => {
       if (item !== undefined) records.rememberContent(names[position] ?? '', item);
     });

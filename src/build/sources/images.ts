@@ -1,9 +1,11 @@
 import type { Digest } from '#spec/digest.ts';
 import type { ImageConfigFile, Platform } from '#spec/oci-image.ts';
+import type { RegistryCredentials } from '#spec/wire/registry.ts';
 import type { VertexEvent } from '../solver/progress.ts';
 
 export interface FoundImage {
   readonly config: ImageConfigFile;
+  readonly id: Digest;
   /** Of the manifest (or index) that names it in its registry; undefined for an image that came otherwise. */
   readonly digest: Digest | undefined;
   /** Its layers by chain id, lowest first; undefined: not here yet. */
@@ -17,7 +19,7 @@ export interface ImageWish {
   /** `default`: here, else the registry; `pull`: the registry; `local`: here. */
   readonly mode: 'default' | 'pull' | 'local';
   /** Credentials by registry, as X-Registry-Config carries them. */
-  readonly auth: Readonly<Record<string, { username?: string | undefined; password?: string | undefined; identitytoken?: string | undefined }>>;
+  readonly auth: Readonly<Record<string, RegistryCredentials>>;
   readonly signal: AbortSignal;
 }
 

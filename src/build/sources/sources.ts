@@ -49,7 +49,7 @@ export class BuildSources {
   #local(name: string): PinnedSource {
     const context = this.#options.contexts.get(name);
     if (context === undefined) throw invalid(`the build needs files of ${JSON.stringify(name)}, which the client did not send`);
-    return { key: `local ${context.content}`, tree: [context.layer], content: `${context.layer} ${context.content}` };
+    return { key: `local ${context.content}`, tree: [context.layer], content: `${context.layer} ${context.content}`, memo: context.memo };
   }
 
   async #image(reference: string, { attributes }: SourceOp, vertex: Vertex): Promise<PinnedSource> {

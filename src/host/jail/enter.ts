@@ -33,6 +33,11 @@ export function enter(root: JailRoot): Disposable {
       chdir(root.path);
       chroot('.');
       chdir('/');
+    } else if (root.kind === 'tree') {
+      const space = new TreeSpace(root.points);
+      space.enterRoot(space.merged(root.lower));
+      chdir('/');
+      return space;
     } else {
       unshare(CLONE.NEWNS);
       separate = true;
@@ -170,12 +175,17 @@ export class TreeSpace implements Disposable {
     return this.#open(point);
   }
 
+  /** As `readable`, with whiteouts of the lowest layer applied too. */
+  merged(lower: readonly string[]): OpenTree {
+    return this.readable([...lower, this.#point()]);
+  }
+
   /** A tree to change; what changes lands in `upper`. */
   writable(job: { lower: readonly string[]; upper: string; work: string; userxattr: boolean }): OpenTree {
     if (job.lower.length === 0) return this.#open(job.upper);
     this.#unshare();
     const point = this.#point();
-    kernelMounts.overlay({ lower: job.lower, upper: job.upper, work: job.work, target: point, options: job.userxattr ? ['userxattr'] : [] });
+    kernelMounts.overlay({ lower: job.lower, upper: job.upper, work: job.work, target: point, options: [...(job.userxattr ? ['userxattr'] : []), 'volatile'] });
     return this.#open(point);
   }
 

@@ -17,6 +17,8 @@ export interface JailBind {
  * binds added in a mount namespace of the thread's own, which ends with the job or the process.
  */
 export type JailRoot =
+  /** Layers on one another, topmost first, to be read; `points` is a folder below which the worker mounts them. */
+  | { kind: 'tree'; lower: string[]; points: string }
   | { kind: 'folder'; path: string }
   | { kind: 'container'; path: string; binds: JailBind[] };
 
@@ -212,6 +214,8 @@ export interface ContentJob {
   tree: string[];
   points: string;
   selections: ContentSelection[];
+  /** A file of the host with digests of files by inode, size and time, read before and written after; for trees whose files are only ever replaced. */
+  memo?: string | undefined;
 }
 
 export interface ContentSelection {

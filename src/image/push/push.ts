@@ -165,8 +165,7 @@ async function pack({ context, sources }: PushContext, repository: Repository, p
   const limiter = new Limiter(2);
   const packed = await Promise.all(
     plan.layers.map(async ({ diffId, blob, size, compression }): Promise<PushBlob> => {
-      const path = context.blobs.path(blob);
-      if (compression !== 'none') return { digest: blob, size, shown: diffId, foreign: false, content: { kind: 'file', path } };
+      if (compression !== 'none') return { digest: blob, size, shown: diffId, foreign: false, content: { kind: 'file', path: context.blobs.path(blob) } };
       const id = shortDigest(diffId);
       progress.say({ status: 'Preparing', progressDetail: {}, id });
       const file = `${context.blobs.temporary()}.gz`;
@@ -174,7 +173,7 @@ async function pack({ context, sources }: PushContext, repository: Repository, p
       // What the registry has from an earlier push need not be made again.
       if (before !== undefined && (await repository.hasBlob(before.digest, signal))) return { ...before, shown: diffId, foreign: false, content: { kind: 'file', path: file } };
       undo.defer(() => rm(file, { force: true }));
-      const result = await limiter.run(signal, () => compressFile(path, file, signal, (read) => progress.move(id, 'Compressing', read, size)));
+      const result = await limiter.run(signal, () => compressFile(context.blobs.read(blob), file, signal, (read) => progress.move(id, 'Compressing', read, size)));
       sources.setPacked(diffId, result);
       return { ...result, shown: diffId, foreign: false, content: { kind: 'file', path: file } };
     }),

@@ -1,4 +1,5 @@
 // Wire types of the Engine API (up to v1.55), noun: build. What a client sends or reads; never what the engine stores.
+import type { RegistryCredentials } from './registry.ts';
 
 /** The parameters of POST /build, decoded. */
 export interface ClassicBuildRequest {
@@ -34,7 +35,7 @@ export interface ClassicBuildRequest {
   version: string;
   buildId: string;
   /** X-Registry-Config: by registry. */
-  auth: Record<string, { username?: string | undefined; password?: string | undefined; identitytoken?: string | undefined; auth?: string | undefined }>;
+  auth: Record<string, RegistryCredentials>;
 }
 
 export interface BuildPruneRequest {

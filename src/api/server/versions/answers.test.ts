@@ -123,7 +123,7 @@ test('events: exact nanoseconds, status/id/from beside them, no image create unt
 });
 
 test('df: lists until 1.51, summaries since, both for a client that is not verbose', () => {
-  const usage = { layersSize: 10, images: [image], containers: [{ Id: 'c', State: 'exited', SizeRw: 5 }], volumes: [] };
+  const usage = { layersSize: 10, images: [image], containers: [{ Id: 'c', State: 'exited', SizeRw: 5 }], volumes: [], buildCache: [] };
   const all = ['container', 'image', 'volume', 'build-cache'] as const;
   assert.deepEqual(Object.keys(renderDiskUsage(usage, all, '1.51', true)), ['LayersSize', 'Images', 'Containers', 'Volumes', 'BuildCache']);
   assert.equal((renderDiskUsage(usage, all, '1.45', false)['Images'] as ImageSummary[])[0]?.Containers, 2);

@@ -1,3 +1,4 @@
+import type { BuildCacheRecord } from '#spec/wire/build.ts';
 import type { DiskUsage } from '../../services.ts';
 import { versionBelow } from '../../version.ts';
 import { adaptContainerSummary } from './container.ts';
@@ -22,6 +23,7 @@ export function renderDiskUsage(usage: DiskUsage, types: readonly UsageType[], v
   const wants = (type: UsageType): boolean => types.includes(type);
   const images = usage.images.map((image) => ({ ...adaptImageSummary(image, version), Containers: image.Containers }));
   const containers = usage.containers.map((container) => adaptContainerSummary(container, version));
+  const cache = usage.buildCache.map((record) => adaptCacheRecord(record, version));
   const answer: Record<string, unknown> = {};
 
   if (!modern || !verbose) {
@@ -31,15 +33,15 @@ export function renderDiskUsage(usage: DiskUsage, types: readonly UsageType[], v
     }
     if (wants('container')) answer['Containers'] = containers;
     if (wants('volume')) answer['Volumes'] = usage.volumes;
-    if (wants('build-cache')) answer['BuildCache'] = [];
-    if (versionBelow(version, '1.42')) answer['BuilderSize'] = 0;
+    if (wants('build-cache')) answer['BuildCache'] = cache;
+    if (versionBelow(version, '1.42')) answer['BuilderSize'] = cacheSize(cache);
   }
   if (modern) {
     const withItems = (summary: Summary, items: readonly unknown[]): Summary => (verbose ? { ...summary, Items: items } : summary);
     if (wants('image')) answer['ImageUsage'] = withItems(imageSummary(usage), images);
     if (wants('container')) answer['ContainerUsage'] = withItems(containerSummary(usage), containers);
     if (wants('volume')) answer['VolumeUsage'] = withItems(volumeSummary(usage), usage.volumes);
-    if (wants('build-cache')) answer['BuildCacheUsage'] = withItems({ ActiveCount: 0, TotalCount: 0, Reclaimable: 0, TotalSize: 0 }, []);
+    if (wants('build-cache')) answer['BuildCacheUsage'] = withItems(cacheSummary(cache), cache);
   }
   return answer;
 }
@@ -62,4 +64,18 @@ function volumeSummary({ volumes }: DiskUsage): Summary {
   const active = volumes.filter((volume) => (volume.UsageData?.RefCount ?? 0) > 0);
   const total = sizeOf(volumes);
   return { ActiveCount: active.length, TotalCount: volumes.length, Reclaimable: total - sizeOf(active), TotalSize: total };
+}
+
+/** Before 1.42 a record had one parent at most. */
+function adaptCacheRecord(record: BuildCacheRecord, version: string): BuildCacheRecord & { Parent?: string } {
+  if (!versionBelow(version, '1.42')) return record;
+  const { Parents, ...rest } = record;
+  return { ...rest, Parent: Parents?.[0] ?? '' };
+}
+
+const cacheSize = (cache: readonly BuildCacheRecord[]): number => cache.filter(({ Shared }) => !Shared).reduce((sum, { Size }) => sum + Size, 0);
+
+function cacheSummary(cache: readonly BuildCacheRecord[]): Summary {
+  const free = cache.filter(({ InUse }) => !InUse);
+  return { ActiveCount: cache.length - free.length, TotalCount: cache.length, Reclaimable: cacheSize(free), TotalSize: cacheSize(cache) };
 }

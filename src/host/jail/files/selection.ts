@@ -5,7 +5,7 @@ import type { ByteString } from '#spec/tar/header.ts';
 import { resolvePath } from '../resolve.ts';
 import { list } from '../tree-reader.ts';
 import { baseName, dirName, joined, look } from './entry.ts';
-import { patternRegex } from './patterns.ts';
+import { pathPattern } from '#spec/path-pattern.ts';
 
 export interface Selected {
   /** Where it really lies, without links in its folders (nor in the last place, when they are followed). */
@@ -60,8 +60,8 @@ function expand(pattern: string): ByteString[] {
       if (index === parts.length - 1) found = found.filter((path) => look(joined(resolvePath(dirName(path)), baseName(path))) !== undefined);
       continue;
     }
-    const regex = patternRegex(part);
-    found = found.flatMap((folder) => list(resolvePath(folder)).filter((name) => regex.test(toText(name))).map((name) => joined(folder, name)));
+    const matches = pathPattern(part);
+    found = found.flatMap((folder) => list(resolvePath(folder)).filter((name) => matches(toText(name))).map((name) => joined(folder, name)));
   }
   return found;
 }
