@@ -153,7 +153,7 @@ test('system: version, info, df, events with their times', async () => {
       info: async () => ({ ID: 'x' }),
       diskUsage: async (types) => {
         seen.push(types);
-        return { layersSize: 3, images: [], containers: [], volumes: [] };
+        return { layersSize: 3, images: [], containers: [], volumes: [], buildCache: [] };
       },
       events: async function* (options) {
         if (options.filters.has('foo')) throw invalid("invalid filter 'foo'");
