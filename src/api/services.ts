@@ -157,6 +157,7 @@ export interface BuildService {
   cancel(id: string): Promise<void>;
   /** Our own protocol. */
   offerContext(sharedKey: string, files: readonly OfferedFile[]): Promise<ContextAnswer>;
+  offerTar(tar: AsyncIterable<Uint8Array>): Promise<ContextAnswer>;
   fillContext(id: string, tar: AsyncIterable<Uint8Array>): Promise<void>;
   native(request: NativeBuildRequest, signal: AbortSignal): AsyncIterable<NativeBuildEvent>;
   output(ref: string, index: number): AsyncIterable<Uint8Array>;

@@ -140,11 +140,11 @@ export class Builder {
   }
 
   /** Compiles and solves. `started` hears of the graph before the first step runs. */
-  async build(order: BuildOrder, progress: Progress, signal: AbortSignal, started?: (compiled: FrontendResult) => void): Promise<Built> {
+  async build(order: BuildOrder, progress: Progress, signal: AbortSignal, started?: (compiled: FrontendResult) => void | Promise<void>): Promise<Built> {
     await using undo = new AsyncDisposableStack();
     const { steps } = this.options;
     const { compiled, sources } = await this.#compile(order, progress, signal);
-    started?.(compiled);
+    await started?.(compiled);
     const session = undo.use(steps.open(`build-${newId().slice(0, 12)}`, order.limits));
     const scope: BuildScope = {
       sources,

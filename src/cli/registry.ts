@@ -27,9 +27,23 @@ const contextFiles = () => import('./context/transfer.ts');
 const engine = () => import('./engine/commands.ts');
 const completion = () => import('./shell/completion.ts');
 const credentials = () => import('./login/commands.ts');
+const building = () => import('./build/command.ts');
+const buildCache = () => import('./build/cache-commands.ts');
+const builders = () => import('./build/builder-commands.ts');
+const buildHistory = () => import('./build/history-commands.ts');
 const later = () => import('./later.ts');
 
 const attach = leaf('attach', 'Join our terminal to a running container', async () => (await import('./container/attach.ts')).command);
+const afterwards = (names: readonly string[], short: string, load: Load): Leaf[] => names.map((name) => leaf(name, short, load, { hidden: true }));
+const build = leaf('build', 'Build an image from a Dockerfile', async () => (await building()).build);
+const buildPrune = leaf('prune', 'Remove build cache', async () => (await buildCache()).prune);
+const buildDu = leaf('du', 'Show how much disk space the build cache uses', async () => (await buildCache()).du);
+const historyOfBuilds = group('history', 'Show builds that ended', [
+  leaf('inspect', 'Show what is known of a build', async () => (await buildHistory()).historyInspect),
+  leaf('logs', 'Print what a build said', async () => (await buildHistory()).historyLogs),
+  leaf('ls', 'List builds', async () => (await buildHistory()).historyLs),
+  leaf('rm', 'Forget builds', async () => (await buildHistory()).historyRm),
+]);
 const commit = leaf('commit', 'Make an image of a container as it is now', async () => (await import('./container/commit.ts')).command);
 const cp = leaf('cp', 'Copy files between a container and this machine', async () => (await import('./container/cp.ts')).command);
 const create = leaf('create', 'Make a container without starting it', async () => (await import('./container/create.ts')).command);
@@ -69,11 +83,20 @@ const version = leaf('version', 'Show the versions of client and engine', async 
 /** The same command in another place, by another name. */
 const as = (node: Leaf, name: string, extra: Extra = {}): Leaf => ({ ...node, name, aliases: extra.aliases ?? [] });
 
-const afterwards = (names: readonly string[], short: string, load: Load): Leaf[] => names.map((name) => leaf(name, short, load, { hidden: true }));
 
 /** Every command. */
 export const nodes: readonly Node[] = [
-  attach,
+  attach, build,
+  group('builder', 'Manage builds', [build, buildDu, historyOfBuilds, buildPrune]),
+  group('buildx', 'Manage builds, by the name of docker\'s plugin', [
+    as(build, 'build', { aliases: ['b'] }), buildDu, historyOfBuilds,
+    leaf('inspect', 'Show what is known of a builder', async () => (await builders()).inspect),
+    leaf('ls', 'List builders', async () => (await builders()).ls),
+    buildPrune,
+    leaf('use', 'Choose the builder of the commands that follow', async () => (await builders()).use),
+    leaf('version', 'Show the version of the build commands', async () => (await builders()).version),
+    ...afterwards(['bake', 'create', 'imagetools', 'rm', 'stop'], 'Work with builders', async () => (await later()).buildx),
+  ]),
   commit,
   group('completion', 'Print the completion script of a shell', [
     leaf('bash', 'Print the completion script for bash', async () => (await completion()).bash),
@@ -113,7 +136,7 @@ export const nodes: readonly Node[] = [
   events, exec, exportContainer, history,
   group('image', 'Manage images', [
     leaf('bootstrap', "Make a base image from the distribution's packages", async () => (await transfer()).bootstrap),
-    leaf('build', 'Build an image from a Dockerfile', async () => (await later()).build, { hidden: true }),
+    build,
     history, importImage,
     leaf('inspect', 'Show all that is known about images', async () => (await inspectors()).image),
     load, imageLs,
@@ -159,7 +182,6 @@ export const nodes: readonly Node[] = [
     leaf('update', 'Change a cluster volume', async () => (await volumes()).update, { hidden: true }),
   ]),
   wait,
-  ...afterwards(['build', 'builder', 'buildx', 'bake'], 'Build images', async () => (await later()).build),
   ...afterwards(['compose'], 'Run applications of several containers', async () => (await later()).compose),
   ...afterwards(['search', 'manifest'], 'Work with registries', async () => (await later()).registry),
   ...afterwards(['swarm', 'node', 'service', 'stack', 'secret', 'config'], 'Run a swarm', async () => (await later()).swarm),

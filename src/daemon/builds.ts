@@ -59,6 +59,7 @@ export function createBuilds(options: {
       prune: (request) => builder.collector.prune(request),
       cancel: async (id) => natives.cancel(id),
       offerContext: (sharedKey, files) => builder.contexts.offer(sharedKey, files),
+      offerTar: (tar) => builder.contexts.offerTar(tar),
       fillContext: (id, tar) => builder.contexts.fill(id, tar),
       native: (request, signal) => natives.build(request, signal),
       output: (ref, index) => natives.output(ref, index),

@@ -1,3 +1,4 @@
+import { type BuildsClient, createBuildsClient } from './builds.ts';
 import { type ContainersClient, createContainersClient } from './containers.ts';
 import type { TlsFiles } from './dial.ts';
 import { createExecsClient, type ExecsClient } from './execs.ts';
@@ -39,6 +40,7 @@ export interface EngineClient {
   readonly containers: ContainersClient;
   readonly execs: ExecsClient;
   readonly images: ImagesClient;
+  readonly builds: BuildsClient;
   readonly volumes: VolumesClient;
   readonly networks: NetworksClient;
   readonly system: SystemClient;
@@ -57,6 +59,7 @@ export function createClient(options: ClientOptions): EngineClient {
     containers: createContainersClient(transport),
     execs: createExecsClient(transport),
     images: createImagesClient(transport),
+    builds: createBuildsClient(transport),
     volumes: createVolumesClient(transport),
     networks: createNetworksClient(transport),
     system: createSystemClient(transport),

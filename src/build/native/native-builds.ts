@@ -13,7 +13,7 @@ import { readInTree } from '../read-in-tree.ts';
 import type { BuildEvent } from '../solver/progress.ts';
 import { StepError } from '../solver/solver.ts';
 import { EventQueue } from './event-queue.ts';
-import { nativeOrder } from './order.ts';
+import { MAIN, nativeOrder } from './order.ts';
 import type { RunningBuild } from './running-build.ts';
 
 const MAX_DOCKERFILE = 16 << 20;
@@ -86,7 +86,7 @@ export class NativeBuilds {
     const progress = (event: BuildEvent): void => tell(onWire(event, request.dockerfile.path, text));
     await using undo = new AsyncDisposableStack();
     try {
-      const { order, sent } = await nativeOrder(request, this.#builder.contexts, this.#builder.remote, sshOf(request, running, undo), signal);
+      const { order, sent, kept } = await nativeOrder(request, this.#builder.contexts, this.#builder.remote, sshOf(request, running, undo), signal);
       for (const context of sent) undo.use(context);
       text = request.dockerfile.text ?? this.#dockerfile(request, order);
       const frontend = { ...order.frontend, text };
@@ -95,7 +95,9 @@ export class NativeBuilds {
         tell({ type: 'result', imageId: undefined, digest: undefined, metadata: {} });
         return;
       }
-      const built = undo.use(await this.#builder.build({ ...order, frontend }, progress, signal));
+      const built = undo.use(await this.#builder.build({ ...order, frontend }, progress, signal, async ({ contextPaths }) => {
+        await Promise.all([...kept].map(([name, context]) => context.settle(name === MAIN ? contextPaths : undefined, (files) => tell({ type: 'need', context: context.id, files }), signal)));
+      }));
       const exported = await this.#export(request, built, running, tell);
       signal.throwIfAborted();
       tell({ type: 'result', imageId: exported.imageId, digest: exported.imageId, metadata: { ...exported.metadata, 'buildx.build.ref': `default/default/${request.ref}` } });
@@ -203,7 +205,7 @@ class Tally {
   }
 
   take(event: NativeBuildEvent): void {
-    if (event.type !== 'output') this.lines.push(JSON.stringify(event));
+    if (event.type !== 'output' && event.type !== 'need') this.lines.push(JSON.stringify(event));
     if (event.type === 'vertex' && event.event.kind !== 'log' && event.event.kind !== 'status') {
       const { kind } = event.event;
       this.#vertices.set(event.vertex, kind === 'cached' || kind === 'done' || kind === 'started' ? kind : 'other');

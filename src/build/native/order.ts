@@ -3,24 +3,29 @@ import { parsePlatform } from '#image/platform.ts';
 import type { NativeBuildRequest, NativeContext } from '#spec/wire/native-build.ts';
 import type { BuildOrder, Entitlement } from '../builder.ts';
 import type { SentContext } from '../context/contexts.ts';
-import type { KeptContexts } from '../context/kept-contexts.ts';
+import type { KeptContext, KeptContexts } from '../context/kept-contexts.ts';
 import type { BuildContext } from '../frontend.ts';
 import type { RemoteSources } from '../sources/remote.ts';
 
-const MAIN = 'context';
+export const MAIN = 'context';
 
 export interface PreparedOrder {
   order: Omit<BuildOrder, 'frontend'> & { frontend: Omit<BuildOrder['frontend'], 'text'> };
   sent: SentContext[];
+  /** Those of which files may have to come. */
+  kept: Map<string, KeptContext>;
   main: BuildContext;
 }
 
 /** What a client of our own protocol asked for, checked. Contexts that were sent are taken; the caller disposes them. */
 export async function nativeOrder(request: NativeBuildRequest, contexts: KeptContexts, remote: RemoteSources, ssh: BuildOrder['ssh'], signal: AbortSignal): Promise<PreparedOrder> {
   const sent = new Map<string, SentContext>();
+  const kept = new Map<string, KeptContext>();
   const take = async (name: string, given: NativeContext): Promise<BuildContext> => {
     if (given.kind === 'sent') {
-      sent.set(name, contexts.take(given.id));
+      const context = contexts.take(given.id);
+      sent.set(name, context);
+      kept.set(name, context);
       return { kind: 'local', name };
     }
     if (given.kind === 'image') return { kind: 'image', reference: given.reference };
@@ -35,6 +40,7 @@ export async function nativeOrder(request: NativeBuildRequest, contexts: KeptCon
     return {
       main,
       sent: [...sent.values()],
+      kept,
       order: {
         ref: request.ref,
         frontend: {

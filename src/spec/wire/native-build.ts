@@ -14,10 +14,9 @@ export interface ContextOffer {
   sharedKey: string;
 }
 
-/** The answer: which of the files (counted from 0) the engine lacks. They are sent as one tar to PUT /contexts/{id}, unless there are none. */
+/** The answer. Which files the engine lacks it says while it builds, once it knows what the build reads. */
 export interface ContextAnswer {
   id: string;
-  need: readonly number[];
 }
 
 export type NativeContext =
@@ -101,6 +100,8 @@ export type NativeVertexEvent =
 export type NativeBuildEvent =
   | { type: 'vertex'; at: number; vertex: string; name: string; inputs: readonly string[]; event: NativeVertexEvent }
   | { type: 'warning'; at: number; rule: string; message: string; detail: string; url: string; ranges: readonly NativeRange[]; excerpt: string }
+  /** These files of a context (counted from 0) are missing: sent as one tar to PUT /contexts/{id}. The build waits. */
+  | { type: 'need'; context: string; files: readonly number[] }
   /** GET /builds/{ref}/outputs/{index} has the bytes; the build waits until they are fetched. */
   | { type: 'output'; index: number; kind: 'tar' }
   | { type: 'result'; imageId: string | undefined; digest: string | undefined; metadata: Readonly<Record<string, unknown>> }

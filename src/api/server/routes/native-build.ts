@@ -14,6 +14,7 @@ const LARGEST_BUILD = 64 << 20;
 export function nativeBuildRoutes(builds: BuildService): Route[] {
   return [
     { method: 'POST', pattern: '/gantry/v1/contexts', handle: (request) => offer(builds, request) },
+    { method: 'POST', pattern: '/gantry/v1/contexts/tar', handle: async (request) => json(await builds.offerTar(request.body)) },
     {
       method: 'PUT',
       pattern: '/gantry/v1/contexts/{id}',
