@@ -5,7 +5,7 @@
  * Names given by clients are a full id, a unique id prefix or a name (a leading "/" is allowed).
  * Failures are EngineErrors; messages are Docker's wording where clients depend on it ("No such container: x").
  */
-import type { AuthenticateResponse, DistributionInspect, RegistryCredentials, RegistrySearchResult } from '#spec/wire/registry.ts';
+import type { AuthenticateResponse, DistributionInspect, RegistryCredentials, RegistrySearchResult, RemoteManifest, RemoteManifestPut } from '#spec/wire/registry.ts';
 import type {
   ContainerCreateRequest,
   ContainerCreateResponse,
@@ -141,6 +141,9 @@ export interface ImageService {
   pull(options: { reference: string; all: boolean; platform: string | undefined; credentials: RegistryCredentials | undefined }): AsyncIterable<JsonMessage>;
   /** A name without a tag means every tag that is here. */
   push(options: { reference: string; platform: string | undefined; credentials: RegistryCredentials | undefined }): AsyncIterable<JsonMessage>;
+  /** One manifest as it lies in its registry. */
+  manifest(reference: string, credentials: RegistryCredentials | undefined, signal: AbortSignal): Promise<RemoteManifest>;
+  putManifest(reference: string, put: RemoteManifestPut, credentials: RegistryCredentials | undefined, signal: AbortSignal): Promise<{ Digest: string }>;
   distribution(reference: string, credentials: RegistryCredentials | undefined, signal: AbortSignal): Promise<DistributionInspect>;
   authenticate(credentials: RegistryCredentials, signal: AbortSignal): Promise<AuthenticateResponse>;
   search(

@@ -17,7 +17,6 @@ function later(sentence: string): Command {
 
 export const buildx = later('Gantry has one builder, which is the engine: there is nothing to make or remove; bake and imagetools are not there yet.');
 export const compose = later('This version of Gantry has no Compose yet.');
-export const registry = later('This version of Gantry does not talk to registries yet.');
 export const swarm = later('Gantry does not run swarms.');
 export const plugin = later('This version of Gantry has no plugins yet.');
 export const trust = later('This version of Gantry neither signs nor verifies images yet.');

@@ -26,6 +26,7 @@ const contexts = () => import('./context/commands.ts');
 const contextFiles = () => import('./context/transfer.ts');
 const engine = () => import('./engine/commands.ts');
 const completion = () => import('./shell/completion.ts');
+const manifests = () => import('./manifest/commands.ts');
 const credentials = () => import('./login/commands.ts');
 const building = () => import('./build/command.ts');
 const buildCache = () => import('./build/cache-commands.ts');
@@ -148,6 +149,13 @@ export const nodes: readonly Node[] = [
   leaf('login', 'Give the credentials for a registry', async () => (await credentials()).login),
   leaf('logout', 'Forget the credentials for a registry', async () => (await credentials()).logout),
   logs,
+  group('manifest', 'Compose indexes of images for several platforms, at a registry', [
+    leaf('annotate', 'Say more about a manifest of a list', async () => (await manifests()).annotate),
+    leaf('create', 'Begin an index of manifests that lie in registries', async () => (await manifests()).create),
+    leaf('inspect', 'Show a manifest, or a list of them', async () => (await manifests()).inspect),
+    leaf('push', 'Put a list into its repository, with the manifests that it names', async () => (await manifests()).push),
+    leaf('rm', 'Forget lists that were begun here', async () => (await manifests()).remove),
+  ]),
   group('network', 'Manage networks', [
     leaf('connect', 'Connect a container to a network', async () => (await networks()).connect),
     leaf('create', 'Make a network', async () => (await networks()).create),
@@ -165,7 +173,9 @@ export const nodes: readonly Node[] = [
   leaf('quickstart', 'See a first container run, step by step', async () => (await import('./quickstart.ts')).command),
   rename, restart, rm,
   as(rmi, 'rmi'),
-  run, save, start, stats, stop,
+  run, save,
+  leaf('search', 'Search a registry for images', async () => (await import('./image/search.ts')).command),
+  start, stats, stop,
   group('system', 'Manage the engine as a whole', [
     leaf('check', 'Verify everything that the image store holds, and mend it', async () => (await import('./system/check.ts')).command),
     leaf('df', 'Show how much disk space is used', async () => (await import('./system/df.ts')).command),
@@ -183,7 +193,6 @@ export const nodes: readonly Node[] = [
   ]),
   wait,
   ...afterwards(['compose'], 'Run applications of several containers', async () => (await later()).compose),
-  ...afterwards(['search', 'manifest'], 'Work with registries', async () => (await later()).registry),
   ...afterwards(['swarm', 'node', 'service', 'stack', 'secret', 'config'], 'Run a swarm', async () => (await later()).swarm),
   ...afterwards(['plugin'], 'Manage plugins', async () => (await later()).plugin),
   ...afterwards(['trust'], 'Sign and verify images', async () => (await later()).trust),

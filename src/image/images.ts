@@ -93,6 +93,8 @@ export function createImages(options: ImagesOptions) {
     pull: registry.pull,
     push: registry.push,
     distribution: registry.distribution,
+    manifest: registry.manifest,
+    putManifest: registry.putManifest,
     authenticate: registry.authenticate,
     search: registry.search,
 

@@ -6,7 +6,7 @@ import { requireKnownFilters } from '#spec/filters.ts';
 import type { ImageConfigFile, ImageManifest, Platform } from '#spec/oci-image.ts';
 import { withDefaultTag } from '#spec/reference.ts';
 import type { JsonMessage } from '#spec/wire/image.ts';
-import type { AuthenticateResponse, DistributionInspect, RegistryCredentials, RegistrySearchResult } from '#spec/wire/registry.ts';
+import type { AuthenticateResponse, DistributionInspect, RegistryCredentials, RegistrySearchResult, RemoteManifest, RemoteManifestPut } from '#spec/wire/registry.ts';
 import type { ImageContext } from './context.ts';
 import { parseConfig, parseManifest } from './documents.ts';
 import { booleanFilter } from './list.ts';
@@ -18,6 +18,7 @@ import { resolveImage } from './pull/resolve.ts';
 import { pushImages, type PushOptions } from './push/push.ts';
 import { WINDOW } from './registry/download.ts';
 import { authenticate, domainOf, search, splitSearchTerm } from './registry/login.ts';
+import { getManifest, putManifest } from './registry/manifests.ts';
 import { createPartials } from './registry/partials.ts';
 import { createRegistries, type RegistriesOptions } from './registry/registries.ts';
 import { createSources } from './registry/sources.ts';
@@ -98,6 +99,11 @@ export function createRegistryImages(context: ImageContext, options: { settings:
         return { Descriptor, Platforms: [{ architecture: config.architecture, os: config.os, ...(config.variant ? { variant: config.variant } : {}) }] };
       });
     },
+    /** One manifest as it lies in its registry. */
+    manifest: (reference: string, credentials: RegistryCredentials | undefined, signal: AbortSignal): Promise<RemoteManifest> =>
+      getManifest(registries, withDefaultTag(requireRemote(reference)), credentials, signal),
+    putManifest: (reference: string, put: RemoteManifestPut, credentials: RegistryCredentials | undefined, signal: AbortSignal): Promise<{ Digest: string }> =>
+      putManifest(registries, withDefaultTag(requireRemote(reference)), put, credentials, signal),
     async authenticate(credentials: RegistryCredentials, signal: AbortSignal): Promise<AuthenticateResponse> {
       return authenticate(registries.wire, registries.tokens, await registries.endpoints(domainOf(credentials.serveraddress ?? '')), credentials, signal);
     },

@@ -23,8 +23,8 @@ export const login: Command = defineCommand({
   async run({ cli, flags, given, args: [server = ''] }) {
     let password = flags.password;
     if (given.has('password')) {
-      cli.err.line('WARNING! Using --password via the CLI is insecure. Use --password-stdin.');
       if (flags['password-stdin']) throw new CliError('conflicting options: cannot specify both --password and --password-stdin');
+      cli.err.line('WARNING! Using --password via the CLI is insecure. Use --password-stdin.');
     }
     if (flags['password-stdin']) {
       if (flags.username === '') throw new CliError('the --password-stdin option requires --username to be set');

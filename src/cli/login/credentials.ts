@@ -55,12 +55,15 @@ export async function allCredentials(cli: Cli): Promise<Record<string, RegistryA
 }
 
 export async function storeCredentials(cli: Cli, server: string, auth: RegistryAuth): Promise<{ plainText: boolean }> {
+  const before = fromFile(cli, server);
   const detected = Object.keys(cli.config.auths ?? {}).length === 0 && cli.config.credsStore === undefined ? detectHelper() : undefined;
   const helper = helperFor(cli, server) ?? (detected === undefined ? undefined : credentialHelper(detected));
   if (helper !== undefined) {
     const Username = auth.identitytoken === undefined ? (auth.username ?? '') : '<token>';
     await helper.store({ ServerURL: server, Username, Secret: auth.identitytoken ?? auth.password ?? '' });
   }
+  // What is there already is neither written nor warned of again.
+  if (helper === undefined && JSON.stringify(toFile(before ?? {})) === JSON.stringify(toFile(auth))) return { plainText: false };
   editConfigFile(cli.configFolder, (config) => {
     const auths = typeof config['auths'] === 'object' && config['auths'] !== null ? (config['auths'] as Record<string, unknown>) : {};
     // An entry without a secret says that something is stored for the server.

@@ -31,3 +31,20 @@ export interface RegistrySearchResult {
   name: string;
   star_count: number;
 }
+
+/** Gantry only: `GET /gantry/distribution/{name}/manifest`, a manifest as it lies in its registry. */
+export interface RemoteManifest {
+  /** With the platform of an image, from its configuration. */
+  Descriptor: OCIDescriptor;
+  /** Its bytes in base64. */
+  Raw: string;
+}
+
+/** Gantry only: the body of `PUT /gantry/distribution/{name}/manifest`. */
+export interface RemoteManifestPut {
+  MediaType: string;
+  /** Its bytes in base64. */
+  Raw: string;
+  /** Blobs that it needs, with the repository of the same registry that has them. */
+  Mounts?: { Digest: string; From: string }[] | undefined;
+}

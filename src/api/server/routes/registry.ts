@@ -1,9 +1,9 @@
 import { invalid } from '#base/errors.ts';
 import { isDigest } from '#spec/digest.ts';
-import type { RegistryCredentials } from '#spec/wire/registry.ts';
+import type { RegistryCredentials, RemoteManifestPut } from '#spec/wire/registry.ts';
 import type { ImageService } from '../../services.ts';
 import type { ApiRequest } from '../api-request.ts';
-import { object, text } from '../decode/decoder.ts';
+import { list, object, text } from '../decode/decoder.ts';
 import { credentialsFrom, registryAuth } from '../registry-auth.ts';
 import { json, type Reply } from '../reply.ts';
 import type { Route } from '../router.ts';
@@ -11,6 +11,10 @@ import { progress } from './streams.ts';
 
 const credentialsBody = object<RegistryCredentials>('registry.AuthConfig', {
   username: text, password: text, auth: text, serveraddress: text, identitytoken: text, registrytoken: text,
+});
+
+const manifestBody = object<RemoteManifestPut>('gantry.RemoteManifestPut', {
+  MediaType: text, Raw: text, Mounts: list(object('gantry.RemoteMount', { Digest: text, From: text })),
 });
 
 /** What is asked of registries; pulling is part of `/images/create`. */
@@ -22,6 +26,16 @@ export function registryRoutes(images: ImageService): Route[] {
       method: 'GET',
       pattern: '/distribution/{name}/json',
       handle: async (request) => json(await images.distribution(request.param('name'), registryAuth(request.headers), request.signal)),
+    },
+    {
+      method: 'GET',
+      pattern: '/gantry/distribution/{name}/manifest',
+      handle: async (request) => json(await images.manifest(request.param('name'), registryAuth(request.headers), request.signal)),
+    },
+    {
+      method: 'PUT',
+      pattern: '/gantry/distribution/{name}/manifest',
+      handle: async (request) => json(await images.putManifest(request.param('name'), await request.json(manifestBody), registryAuth(request.headers), request.signal)),
     },
     {
       method: 'POST',
