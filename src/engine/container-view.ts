@@ -122,12 +122,12 @@ function complete(settings: EndpointSettings): EndpointSettings {
 /** One row of GET /containers/json. */
 export function summaryView(
   record: ContainerRecord,
-  facts: ViewFacts & { image: string; now: number; sizes: { rw: number; rootFs: number } | undefined },
+  facts: ViewFacts & { image: string; linkNames: readonly string[]; now: number; sizes: { rw: number; rootFs: number } | undefined },
 ): ContainerSummary {
   const { config, hostConfig } = record;
   return {
     Id: record.id,
-    Names: [`/${record.name}`],
+    Names: [`/${record.name}`, ...facts.linkNames],
     Image: facts.image,
     ImageID: record.image,
     Command: shownCommand(commandOf(record)),

@@ -31,7 +31,7 @@ import { createContainer, type CreateRequest } from './create.ts';
 import type { Execs } from './execs.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { listContainers, sizesOf, type ListOptions } from './list.ts';
-import { shownLinks } from './links.ts';
+import { removeLink, shownLinks, throughLink } from './links.ts';
 import { logPolicy } from './logs/log-config.ts';
 import { type LogSource, openSources } from './logs/log-files.ts';
 import { openLogs } from './logs/open-logs.ts';
@@ -149,11 +149,11 @@ export class Containers {
       await this.#context.runtime(record.hostConfig.Runtime ?? undefined).update(record.id, resources);
     }
     store.transaction(() => emitContainer(this.#context, store.redefine(record.id, { hostConfig }), 'update'));
-    return { Warnings: warnings };
+    return { Warnings: warnings.length > 0 ? warnings : null };
   }
 
   async remove(name: string, options: { volumes: boolean; force: boolean; link: boolean }): Promise<void> {
-    if (options.link) throw notImplemented('a link of the default bridge cannot be removed alone: remove the container');
+    if (options.link) return removeLink(this.#context, name);
     const { id } = this.#find(name);
     await this.#options.lifecycle.remove(id, options);
     this.#options.execs.containerRemoved(id);
@@ -258,7 +258,7 @@ export class Containers {
 
   async resize(name: string, size: { height: number; width: number }): Promise<void> {
     const record = this.#find(name);
-    if (!hasProcess(record.life)) throw conflict(`Container ${record.id} is not running`);
+    if (!hasProcess(record.life)) throw conflict(`container ${record.id} is not running`);
     await this.#context.monitor.resize(this.#context.layout.bundle(record.id), size);
     emitContainer(this.#context, record, 'resize', { height: String(size.height), width: String(size.width) });
   }
@@ -319,7 +319,7 @@ export class Containers {
   }
 
   #find(name: string): ContainerRecord {
-    return this.#context.store.find(name);
+    return throughLink(this.#context, name)?.other ?? this.#context.store.find(name);
   }
 
   #archived({ id, hostConfig }: ContainerRecord): ArchivedContainer {

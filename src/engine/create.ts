@@ -57,6 +57,7 @@ export function draftContainer(context: ContainerContext, { name, platform, body
   const { store, images } = context;
   const { HostConfig: askedHostConfig, NetworkingConfig: networking, MacAddress: mac, ...asked } = body;
   const chosen = name === undefined || name === '' ? undefined : parseContainerName(name);
+  if (Object.values(asked).every((value) => value === undefined)) throw invalid('config cannot be empty in order to create a container');
   if (!asked.Image) throw invalid('no image specified: a container is made from an image');
   const image = images.lookup(asked.Image, platform);
   const id = asContainerId(newId());

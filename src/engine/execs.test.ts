@@ -45,7 +45,7 @@ test('what the runtime refuses comes as output with its exit code', async () => 
 test('refusals in docker\'s words', async () => {
   using engine = new FakeEngine();
   const stopped = engine.create();
-  await assert.rejects(engine.execs.create(stopped, { Cmd: ['x'] }), { message: `Container ${stopped} is not running`, code: 'conflict' });
+  await assert.rejects(engine.execs.create(stopped, { Cmd: ['x'] }), { message: `container ${stopped} is not running`, code: 'conflict' });
   await assert.rejects(engine.execs.inspect('zz'), { message: 'No such exec instance: zz', code: 'not_found' });
   const container = await running(engine);
   await assert.rejects(engine.execs.create(container, { Cmd: [] }), /No exec command specified/);

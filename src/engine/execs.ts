@@ -40,7 +40,7 @@ export class Execs {
 
   async create(name: string, body: ExecCreateRequest): Promise<IDResponse> {
     const record = this.#context.store.find(name);
-    requireRunning(record);
+    requireRunning(record, name);
     validateExec(body);
     const exec: ExecRecord = {
       version: 1, id: asExecId(newId()), container: record.id, request: body, created: this.#context.clock.now(),
@@ -270,10 +270,11 @@ export class Execs {
   }
 }
 
-export function requireRunning({ id, life }: ContainerRecord): void {
-  if (life.status === 'paused') throw conflict(`Container ${id} is paused, unpause the container before exec`);
+/** `given` is what the client called it. */
+export function requireRunning({ id, life }: ContainerRecord, given: string = id): void {
+  if (life.status === 'paused') throw conflict(`Container ${given} is paused, unpause the container before exec`);
   if (life.status === 'restarting') throw conflict(`Container ${id} is restarting, wait until the container is running`);
-  if (life.status !== 'running') throw conflict(`Container ${id} is not running`);
+  if (life.status !== 'running') throw conflict(`container ${id} is not running`);
 }
 
 /** Docker ends the text with a blank when there are no arguments. */

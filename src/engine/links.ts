@@ -1,4 +1,6 @@
-import { codeOf, conflict, invalid } from '#base/errors.ts';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { codeOf, conflict, EngineError, invalid } from '#base/errors.ts';
 import type { ContainerId } from '#spec/ids.ts';
 import { hasProcess } from './container-state.ts';
 import type { ContainerRecord } from './container-record.ts';
@@ -14,13 +16,13 @@ interface LinkedContainer {
 }
 
 /**
- * Entries `alias:address` for the hosts file, on the default bridge: networks of one's own have a resolver for names.
- * Throws conflict when a linked container does not run.
+ * Entries `alias hostname name:address` for the hosts file, on the default bridge: networks of one's own have a resolver for
+ * names. Throws conflict when a linked container does not run.
  */
 export function legacyLinks(context: LinkContext, record: ContainerRecord): string[] {
   if (!onDefaultBridge(record)) return [];
-  return linked(context, record, true).flatMap(({ alias, other, address }) =>
-    [...new Set([alias, other.name, other.config.Hostname ?? ''])].filter((name) => name !== '').map((name) => `${name}:${address}`),
+  return linked(context, record, true).map(({ alias, other, address }) =>
+    `${[...new Set([alias, other.config.Hostname ?? '', other.name])].filter((name) => name !== '').join(' ')}:${address}`,
   );
 }
 
@@ -54,6 +56,43 @@ export function shownLinks(context: Pick<LinkContext, 'store'>, record: Containe
   if (!onDefaultBridge(record)) return undefined;
   const shown = linksOf(context, record).map(({ alias, other }) => `/${other.name}:/${record.name}/${alias}`);
   return shown.length > 0 ? shown : undefined;
+}
+
+/** `/parent/alias` for every link by which a container is known, as lists show them among its names. */
+export function linkNames(context: Pick<LinkContext, 'store'>): Map<ContainerId, string[]> {
+  const names = new Map<ContainerId, string[]>();
+  for (const record of context.store.all()) {
+    if (record.hostConfig.Links === undefined || !onDefaultBridge(record)) continue;
+    for (const { alias, other } of linksOf(context, record)) names.set(other.id, [...(names.get(other.id) ?? []), `/${record.name}/${alias}`]);
+  }
+  return names;
+}
+
+/** The container that is known as `parent/alias`, with or without a slash in front. */
+export function throughLink(context: Pick<LinkContext, 'store'>, given: string): { parent: ContainerRecord; alias: string; other: ContainerRecord } | undefined {
+  const [, name, alias] = /^\/?([^/]+)\/([^/]+)$/.exec(given) ?? [];
+  const id = name === undefined ? undefined : context.store.nameInUse(name);
+  const parent = id === undefined ? undefined : context.store.get(id);
+  if (parent === undefined || alias === undefined || !onDefaultBridge(parent)) return undefined;
+  const found = linksOf(context, parent).find((link) => link.alias === alias);
+  return found && { parent, alias, other: found.other };
+}
+
+/** `rm --link parent/alias`: the parent forgets the alias, also in its hosts file. Throws in Docker's words. */
+export function removeLink({ store, layout }: Pick<ContainerContext, 'store' | 'layout'>, given: string): void {
+  const link = throughLink({ store }, given);
+  if (link === undefined) {
+    store.find(given);
+    throw new EngineError('internal', 'Conflict, cannot remove the default link name of the container');
+  }
+  const { parent, alias } = link;
+  const left = (parent.hostConfig.Links ?? []).filter((text) => parseLink(text).alias !== alias);
+  store.redefine(parent.id, { hostConfig: { ...parent.hostConfig, Links: left.length > 0 ? left : undefined } });
+  if (!hasProcess(parent.life)) return;
+  const hosts = join(layout.container(parent.id), 'hosts');
+  const lines = readFileSync(hosts, 'utf8').split('\n');
+  // In place: the file is bound into the container.
+  writeFileSync(hosts, lines.filter((line) => line.split(/\s+/)[1] !== alias).join('\n'));
 }
 
 export function parseLink(link: string): { target: string; alias: string } {

@@ -5,6 +5,7 @@ import type { ContainerRecord } from './container-record.ts';
 import { countsAsRunning, hasProcess } from './container-state.ts';
 import { summaryView } from './container-view.ts';
 import type { ContainerContext } from './context.ts';
+import { linkNames } from './links.ts';
 import { listFilter } from './list-filters.ts';
 
 export interface ListOptions {
@@ -37,6 +38,7 @@ export async function listContainers(context: ListContext, options: ListOptions)
     if ((all || countsAsRunning(record.life.status)) && matches(record)) chosen.push(record);
   }
   const imageName = memoised(context);
+  const links = linkNames(context);
   const now = clock.now();
   const sizes = options.size ? await Promise.all(chosen.map((record) => sizesOf(context, record))) : [];
   return chosen.map((record, index) =>
@@ -45,6 +47,7 @@ export async function listContainers(context: ListContext, options: ListOptions)
       sandbox: hasProcess(record.life) ? networks.find(record.id) : undefined,
       networkId,
       image: imageName(record),
+      linkNames: links.get(record.id) ?? [],
       now,
       sizes: sizes[index],
     }),

@@ -127,7 +127,7 @@ export class System {
       MemTotal: totalmem(),
       IndexServerAddress: 'https://index.docker.io/v1/',
       RegistryConfig: registries(rest.insecureRegistries, rest.registryMirrors),
-      GenericResources: [],
+      GenericResources: null,
       DockerRootDir: layout.root,
       HttpProxy: rest.proxies.http,
       HttpsProxy: rest.proxies.https,
@@ -149,7 +149,7 @@ export class System {
       DefaultAddressPools: [...rest.addressPools],
       FirewallBackend: { Driver: rest.firewall },
       CDISpecDirs: [...facts.cdiDirs],
-      Warnings: [...rest.warnings],
+      Warnings: rest.warnings.length > 0 ? [...rest.warnings] : null,
     };
   }
 

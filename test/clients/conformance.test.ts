@@ -127,6 +127,59 @@ describe('networks', () => {
     await docker.ok(['rename', other, renamed]);
     assert.equal(await docker.format(name, '{{json .HostConfig.Links}}'), `["/${renamed}:/${name}/db"]`);
   });
+
+  test('a linked container is known by its alias, until `rm --link` takes that away', async () => {
+    const other = fresh('known');
+    const name = fresh('knowing');
+    await docker.ok(['run', '-d', '--name', other, image, 'sleep', '1000']);
+    await docker.ok(['run', '-d', '--name', name, '--link', `${other}:db`, image, 'sleep', '1000']);
+    const hosts = async (): Promise<string> => (await docker.ok(['exec', name, 'cat', '/etc/hosts'])).stdout;
+    const names = async (): Promise<string[]> => (await docker.ok(['ps', '--no-trunc', '--filter', `name=${other}$`, '--format', '{{.Names}}'])).stdout.trim().split(',').toSorted();
+    assert.equal(await docker.format(`${name}/db`, '{{.Name}}'), `/${other}`);
+    assert.deepEqual(await names(), [other, `${name}/db`].toSorted());
+    assert.match(await hosts(), new RegExp(`\\tdb [0-9a-f]{12} ${other}$`, 'm'));
+
+    const whole = await docker(['rm', '--link', name]);
+    assert.match(whole.stderr, /Conflict, cannot remove the default link name of the container/);
+    assert.match((await docker(['rm', '--link', `${name}/web`])).stderr, new RegExp(`No such container: ${name}/web`));
+    assert.equal((await docker.ok(['rm', '--link', `${name}/db`])).stdout, `${name}/db\n`);
+    assert.doesNotMatch(await hosts(), /\tdb\b/);
+    assert.match(await hosts(), /\tlocalhost/);
+    assert.deepEqual(await names(), [other]);
+    assert.equal(await docker.format(name, '{{json .HostConfig.Links}}'), 'null');
+    assert.equal((await docker(['inspect', `${name}/db`])).code, 1);
+  });
+});
+
+describe('small answers', () => {
+  test('`logs --tail` counts the lines of both streams, whichever are shown', async () => {
+    const name = fresh('tail');
+    await docker.ok(['run', '--name', name, image, 'sh', '-c', 'echo one; sleep 0.1; echo two >&2; sleep 0.1; echo three']);
+    const shown = async (query: string): Promise<string> => (await api('GET', `/v1.45/containers/${name}/logs?${query}`)).body.toString('latin1').replaceAll(/[\x00-\x09\x0b-\x1f]/g, '');
+    assert.equal(await shown('stdout=1&tail=1'), 'three\n');
+    assert.equal(await shown('stderr=1&tail=1'), '');
+    assert.equal(await shown('stderr=1&tail=2'), 'two\n');
+    assert.equal(await shown('stdout=1&tail=2'), 'three\n');
+  });
+
+  test('what there is nothing of is null where Docker has null', async () => {
+    const name = fresh('nothing');
+    await docker.ok(['create', '--name', name, image]);
+    assert.equal((await api('GET', `/v1.45/containers/${name}/changes`)).body.toString().trim(), 'null');
+    assert.deepEqual(JSON.parse((await api('POST', `/v1.45/containers/${name}/update`, {})).body.toString()), { Warnings: null });
+    const usage = JSON.parse((await api('GET', '/v1.45/system/df?type=volume')).body.toString()) as Record<string, unknown>;
+    assert.deepEqual([usage['LayersSize'], usage['Images'], usage['Containers'], usage['BuildCache'], Array.isArray(usage['Volumes'])], [0, null, null, null, true]);
+  });
+
+  test('an exec in a folder that is no path is refused when it starts, and says so', async () => {
+    const name = fresh('folder');
+    await docker.ok(['run', '-d', '--name', name, image, 'sleep', '1000']);
+    const { code, stdout } = await docker(['exec', '-w', 'relative', name, 'true']);
+    assert.equal(code, 126);
+    assert.match(stdout, /^OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown/);
+    await docker.ok(['pause', name]);
+    assert.match((await docker(['exec', name, 'true'])).stderr, new RegExp(`Container ${name} is paused, unpause the container before exec`));
+  });
 });
 
 describe('files', () => {

@@ -110,7 +110,8 @@ describe('tail', () => {
     write(record(1, 'stdout', 'F', 'old'), record(2, 'stdout', 'P', 'a'), record(3, 'stderr', 'F', 'e'), record(4, 'stdout', 'F', 'b'));
     assert.equal(await textOf({ tail: 2 }), 'ae\nb\n');
     assert.equal(await textOf({ tail: 1 }), 'ab\n');
-    assert.equal(await textOf({ tail: 1, stdout: false }), 'e\n');
+    assert.equal(await textOf({ tail: 2, stdout: false }), 'e\n');
+    assert.equal(await textOf({ tail: 1, stdout: false }), '', 'the other stream counts, as in Docker');
   });
 });
 

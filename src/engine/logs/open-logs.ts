@@ -42,7 +42,7 @@ async function* readFiles(request: OpenLogsOptions, reader: Reader): AsyncGenera
     for (const source of sources) await source[Symbol.asyncDispose]();
   });
   if (reader.selected.size === 0) return;
-  if (options.tail !== undefined) reader.startAt(await findTail(sources, options.tail, reader.selected));
+  if (options.tail !== undefined) reader.startAt(await findTail(sources, options.tail));
 
   for (let index = reader.firstSource(sources.length); index < sources.length; index++) {
     const source = sources[index];

@@ -12,10 +12,11 @@ export type TailStarts = Record<RecordStream, TailStart>;
 const CHUNK = 256 * 1024;
 
 /**
- * Finds the last `count` lines of the selected streams, reading backwards. A line is what ends in one newline of the
- * container, however many records it has; output without a newline yet counts as one.
+ * Finds the last `count` lines, reading backwards. Lines of both streams count, whichever the client asked for, as Docker
+ * counts. A line is what ends in one newline of the container, however many records it has; output without a newline yet
+ * counts as one.
  */
-export async function findTail(sources: readonly LogSource[], count: number, selected: ReadonlySet<RecordStream>): Promise<TailStarts> {
+export async function findTail(sources: readonly LogSource[], count: number): Promise<TailStarts> {
   const last = sources.length - 1;
   const end: TailStart = last < 0 ? { source: 0, position: 0 } : { source: last, position: (await sources[last]?.size()) ?? 0 };
   const starts: TailStarts = { stdout: end, stderr: end };
@@ -28,7 +29,7 @@ export async function findTail(sources: readonly LogSource[], count: number, sel
     if (source === undefined) continue;
     for await (const { buffer, start, end: recordEnd, position } of backwards(source)) {
       const record = readRecord(buffer, start, recordEnd);
-      if (record === undefined || !selected.has(record.stream)) continue;
+      if (record === undefined) continue;
       const { stream } = record;
       if (!record.partial || !open.has(stream)) {
         // This record ends an older line than those seen of its stream.

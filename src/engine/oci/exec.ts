@@ -20,10 +20,13 @@ export function validateExec(request: ExecCreateRequest): void {
     if (entry === '' || entry.startsWith('=') || entry.includes('\0')) throw invalid(`invalid environment variable: ${entry}`);
   }
   if (request.Cmd.some((word) => word.includes('\0'))) throw invalid('invalid command: it contains a NUL byte');
-  const cwd = request.WorkingDir ?? '';
-  if (cwd === '') return;
-  if (!cwd.startsWith('/')) throw invalid(`the working directory '${cwd}' is invalid, it needs to be an absolute path`);
-  checkWorkingDir(cwd);
+}
+
+/** Checks where an exec is to run, when it starts: that is when Docker's runtime refuses it. */
+export function validateExecFolder(path: string): void {
+  if (path === '') return;
+  if (!path.startsWith('/')) throw invalid('OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown');
+  checkWorkingDir(path);
 }
 
 /** The process of an exec in a running container. Users are looked up in `files` now, so later changes of them count. */
@@ -32,6 +35,7 @@ export function compileExec(
   request: ExecCreateRequest,
 ): Process {
   validateExec(request);
+  validateExecFolder(request.WorkingDir ?? '');
   const { config, hostConfig, facts, defaults } = container;
   const tty = request.Tty === true;
   const user = resolveUser(request.User || config.User || '', hostConfig.GroupAdd ?? [], container.files);

@@ -322,7 +322,7 @@ export interface ContainerCreateResponse {
 }
 
 export interface ContainerUpdateResponse {
-  Warnings?: string[] | undefined;
+  Warnings?: string[] | null | undefined;
 }
 
 export interface ContainerTopResponse {

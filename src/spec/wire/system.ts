@@ -58,7 +58,7 @@ export interface SystemInfo {
   MemTotal?: number | undefined;
   IndexServerAddress?: string | undefined;
   RegistryConfig?: RegistryServiceConfig | undefined;
-  GenericResources?: GenericResources | undefined;
+  GenericResources?: GenericResources | null | undefined;
   HttpProxy?: string | undefined;
   HttpsProxy?: string | undefined;
   NoProxy?: string | undefined;
@@ -84,7 +84,7 @@ export interface SystemInfo {
   FirewallBackend?: FirewallInfo | undefined;
   DiscoveredDevices?: DeviceInfo[] | undefined;
   NRI?: unknown | undefined;
-  Warnings?: string[] | undefined;
+  Warnings?: string[] | null | undefined;
   CDISpecDirs?: string[] | undefined;
   Containerd?: ContainerdInfo | undefined;
 }

@@ -139,7 +139,11 @@ export function containerRoutes(containers: ContainerService): Route[] {
     {
       method: 'GET',
       pattern: '/containers/{name}/changes',
-      handle: async (request) => json(await containers.changes(request.param('name'))),
+      handle: async (request) => {
+        const changes = await containers.changes(request.param('name'));
+        // As Docker: no changes are no list.
+        return json(changes.length > 0 ? changes : null);
+      },
     },
     {
       method: 'DELETE',

@@ -27,13 +27,15 @@ export function renderDiskUsage(usage: DiskUsage, types: readonly UsageType[], v
   const answer: Record<string, unknown> = {};
 
   if (!modern || !verbose) {
-    if (wants('image')) {
-      answer['LayersSize'] = usage.layersSize;
-      answer['Images'] = images;
+    const lists: [type: UsageType, name: string, items: readonly unknown[]][] = [
+      ['image', 'Images', images], ['container', 'Containers', containers], ['volume', 'Volumes', usage.volumes], ['build-cache', 'BuildCache', cache],
+    ];
+    if (wants('image') || !modern) answer['LayersSize'] = wants('image') ? usage.layersSize : 0;
+    for (const [type, name, items] of lists) {
+      if (wants(type)) answer[name] = items;
+      // Before 1.52 what was not asked for is there as well, without a value.
+      else if (!modern) answer[name] = null;
     }
-    if (wants('container')) answer['Containers'] = containers;
-    if (wants('volume')) answer['Volumes'] = usage.volumes;
-    if (wants('build-cache')) answer['BuildCache'] = cache;
     if (versionBelow(version, '1.42')) answer['BuilderSize'] = cacheSize(cache);
   }
   if (modern) {
