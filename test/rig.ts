@@ -1,7 +1,7 @@
 /** An engine of a test's own, with everything it may leave behind in view. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,15 +32,19 @@ export interface Traces {
 
 const source = new URL('../src/', import.meta.url).pathname;
 
-/** Starts keeper and engine on folders of their own; `args` are engine options; `built` takes what lies in dist, as `npm test` does. */
-export async function startEngine(options: { args?: readonly string[]; env?: Record<string, string>; built?: boolean; folder?: string } = {}): Promise<TestEngine> {
+/** Starts keeper and engine on folders of their own; `args` are engine options, `resolvConf` what it takes for the host's resolv.conf; `built` takes what lies in dist, as `npm test` does. */
+export async function startEngine(
+  options: { args?: readonly string[]; env?: Record<string, string>; built?: boolean; folder?: string; resolvConf?: string } = {},
+): Promise<TestEngine> {
   const folder = mkdtempSync(join(options.folder ?? tmpdir(), 'gantry-test-'));
   const root = join(folder, 'root');
   const run = join(folder, 'run');
   const socket = join(run, 'gantry.sock');
   const { instance } = createLayout(root, run);
   const built = options.built ?? process.env['GANTRY_TEST_BUILT'] === '1';
-  const child = spawn(process.execPath, [built ? join(source, '../dist/keeper.js') : join(source, 'keeper.ts'), '--data-root', root, '--exec-root', run, ...(options.args ?? [])], {
+  const command = [process.execPath, built ? join(source, '../dist/keeper.js') : join(source, 'keeper.ts'), '--data-root', root, '--exec-root', run, ...(options.args ?? [])];
+  const [program = '', ...words] = options.resolvConf === undefined ? command : [...withResolvConf(folder, options.resolvConf), ...command];
+  const child = spawn(program, words, {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, ...(built ? { NODE_COMPILE_CACHE: join(source, '../dist/.cache') } : {}), ...options.env },
   });
@@ -84,6 +88,13 @@ export async function startEngine(options: { args?: readonly string[]; env?: Rec
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Runs a command where /etc/resolv.conf says something else: in a mount namespace of its own. */
+function withResolvConf(folder: string, text: string): string[] {
+  const path = join(folder, 'resolv.conf');
+  writeFileSync(path, text);
+  return ['unshare', '--mount', 'sh', '-c', `mount --bind '${path}' /etc/resolv.conf && exec "$@"`, 'sh'];
 }
 
 /** Status of GET /_ping; -1 refused, -2 no answer in time. */
