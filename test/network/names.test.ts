@@ -1,12 +1,12 @@
 /** Names at 127.0.0.11, judged by dig and by busybox inside containers, with the docker CLI as the client. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createDockerCli, until, type DockerCli } from '../clients/docker-cli.ts';
 import { importBusybox } from '../clients/host.ts';
 import { startEngine, type TestEngine } from '../rig.ts';
+import { digIn, type Dug } from './dig.ts';
 import { Upstream } from './upstream.ts';
 
 const image = 'names/busybox:1';
@@ -40,30 +40,8 @@ const run = async (name: string, ...options: string[]): Promise<void> => {
 
 const address = (name: string, network: string): Promise<string> => docker.format(name, `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`);
 
-interface Dug {
-  status: string;
-  flags: string[];
-  records: string[];
-  text: string;
-}
-
 /** Asks as a program in the container does. */
-async function dig(container: string, ...words: string[]): Promise<Dug> {
-  return digIn(await docker.format(container, '{{.State.Pid}}'), ...words);
-}
-
-function digIn(pid: string, ...words: string[]): Promise<Dug> {
-  return new Promise((resolve) =>
-    execFile('nsenter', ['-t', pid, '-n', 'dig', '@127.0.0.11', '+tries=1', '+time=5', ...words], (_, text) =>
-      resolve({
-        text,
-        status: /status: (\w+)/.exec(text)?.[1] ?? 'none',
-        flags: /flags: ([\w ]*);/.exec(text)?.[1]?.split(' ') ?? [],
-        records: [...text.matchAll(/^[^;\s]\S*\s+\d+\s+IN\s+\w+\s+(\S+)$/gm)].map((match) => match[1] ?? ''),
-      }),
-    ),
-  );
-}
+const dig = async (container: string, ...words: string[]): Promise<Dug> => digIn(await docker.format(container, '{{.State.Pid}}'), ...words);
 
 const remove = (...names: string[]): Promise<unknown> => docker.ok(['rm', '-f', ...names]);
 

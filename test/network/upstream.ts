@@ -46,7 +46,7 @@ export class Upstream implements AsyncDisposable {
     this.#tcp.close();
   }
 
-  /** `n.many.test` has n addresses; everything else has 192.0.2.1, `no.test` does not exist. */
+  /** `n.many.test` has n addresses; everything else has 192.0.2.1, `no.test` does not exist, and whatever begins with `slow` is never answered. */
   #answer(query: Buffer, limit: number): Buffer | undefined {
     const labels: string[] = [];
     let at = 12;
@@ -57,7 +57,7 @@ export class Upstream implements AsyncDisposable {
     const question = query.subarray(12, at + 5);
     const name = labels.join('.').toLowerCase();
     this.asked.push(name);
-    if (this.manner === 'is silent') return undefined;
+    if (this.manner === 'is silent' || name.startsWith('slow')) return undefined;
     const code = this.manner === 'fails' ? 2 : this.manner === 'refuses' ? 5 : name === 'no.test' ? 3 : 0;
     const count = code !== 0 || query.readUInt16BE(at + 1) !== 1 ? 0 : name.endsWith('.many.test') ? Number(labels[0]) : 1;
     const records = Array.from({ length: count }, (_, index) => Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2 + (index >> 8), (index + 1) & 255]));
