@@ -22,7 +22,7 @@ export class Upstream implements AsyncDisposable {
     });
     tcp.on('connection', (connection) => {
       connection.on('error', () => {});
-      connection.on('data', (data) => {
+      connection.on('data', (data: Buffer) => {
         const answer = this.#answer(data.subarray(2), 65535);
         if (!answer) return;
         const frame = Buffer.alloc(2 + answer.length);
