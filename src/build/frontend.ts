@@ -44,6 +44,8 @@ export interface FrontendRequest {
   readonly fileName: string;
   /** A stage's name or number; empty is the last one. */
   readonly target: string;
+  /** For `--check`: without a target every stage is compiled, needed or not, so that lint sees all of them. */
+  readonly allStages?: boolean;
   readonly buildArgs: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
   /** Empty: the platform of the base image on this machine. More than one: names of steps carry the platform. */

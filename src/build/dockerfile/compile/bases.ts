@@ -12,9 +12,9 @@ import { emptyConfig } from './stage-state.ts';
 import type { MutableConfig, StageState } from './stage-state.ts';
 
 /** Looks up what the stages that are needed begin with, side by side, and reads the triggers that this brings until no new stage comes. */
-export async function resolveBases(compilation: Compilation, plan: Plan, target: StageState): Promise<Set<StageState>> {
+export async function resolveBases(compilation: Compilation, plan: Plan, wanted: () => readonly StageState[]): Promise<Set<StageState>> {
   for (;;) {
-    const needed = plan.reachable(target);
+    const needed = plan.reachable(wanted());
     await Promise.all(plan.states.filter((state) => needed.has(state) && state.base === undefined && !state.resolved).map((state) => resolve(compilation, plan, state)));
     let more = false;
     for (const state of plan.states) {

@@ -34,3 +34,23 @@ test('variables cannot grow without end', async () => {
   const nested = `${'${A:-'.repeat(5000)}x${'}'.repeat(5000)}`;
   await assert.rejects(compileDockerfile(fakeRequest(`FROM busybox\nENV B=${nested}\n`)), /variables are nested too deeply/);
 });
+
+test('a check sees stages that nobody needs', async () => {
+  const text = 'FROM busybox AS unused\nCMD a\nFROM busybox\nRUN true\n';
+  const built = await compileDockerfile(fakeRequest(text));
+  const checked = await compileDockerfile(fakeRequest(text, { allStages: true }));
+  const oneTarget = await compileDockerfile(fakeRequest(text, { allStages: true, target: 'stage-1'.slice(6) }));
+  assert.deepEqual([built, checked, oneTarget].map(({ warnings }) => warnings.map(({ rule }) => rule)), [[], ['JSONArgsRecommended'], []]);
+});
+
+test('a long compilation lets others run meanwhile', async () => {
+  let longest = 0;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    longest = Math.max(longest, performance.now() - last);
+    last = performance.now();
+  }, 1);
+  await compileDockerfile(fakeRequest(`FROM busybox\n${'RUN true\nENV A=b\n'.repeat(5000)}`));
+  clearInterval(timer);
+  assert.ok(longest < 400, `${longest} ms`);
+});

@@ -3,7 +3,7 @@ import { normalize } from '#image/platform.ts';
 import { IgnorePatterns, readIgnoreFile } from '#spec/ignore-patterns.ts';
 import type { Platform } from '#spec/oci-image.ts';
 import { parseReference } from '#spec/reference.ts';
-import type { BuildContext, FrontendRequest, FrontendResult, PlatformResult } from '../../frontend.ts';
+import type { BuildContext, FrontendRequest, FrontendResult, FrontendStep, PlatformResult } from '../../frontend.ts';
 import { expand } from '../expand/lexer.ts';
 import { onLines } from '../failure.ts';
 import type { Of, Stage } from '../instructions/instruction.ts';
@@ -15,6 +15,7 @@ import type { ParsedFile } from '../parser/line.ts';
 import { parseDockerfile } from '../parser/parse.ts';
 import { resolveBases, sourceTree } from './bases.ts';
 import { compileStage } from './dispatch.ts';
+import { Breather } from './breather.ts';
 import { Marshaller } from './node.ts';
 import type { NodeOutput } from './node.ts';
 import { Plan } from './plan.ts';
@@ -50,7 +51,7 @@ export async function compileDockerfile(request: FrontendRequest): Promise<Front
     const compiled = await compileForPlatform(source, normalize(platform), paths);
     ({ epoch } = compiled.compilation);
     paths = compiled.compilation.mainContext.paths;
-    platforms.push(platformResult(compiled.compilation, compiled.plan, compiled.target, marshaller));
+    platforms.push(await platformResult(compiled.compilation, compiled.plan, compiled.target, marshaller));
   }
   source.lint.conclude();
   return { graph: marshaller.graph, platforms, warnings: source.lint.warnings, contextPaths: paths.size === 0 ? [] : narrowed(paths), epoch };
@@ -86,8 +87,10 @@ async function compileForPlatform(source: Source, target: Platform, paths: Reado
   };
   const plan = new Plan(compilation, stages);
   const state = plan.target(request.target);
-  const needed = await resolveBases(compilation, plan, state);
-  for (const stage of plan.states) if (needed.has(stage) && !stage.dispatched) compileStage(compilation, stage);
+  const every = request.allStages === true && request.target === '';
+  const needed = await resolveBases(compilation, plan, () => (every ? plan.states : [state]));
+  const breather = new Breather();
+  for (const stage of plan.states) if (needed.has(stage) && !stage.dispatched) await compileStage(compilation, stage, breather);
   return { compilation, plan, target: state };
 }
 
@@ -149,7 +152,7 @@ function readEpoch(text: string): number | undefined {
   return epoch;
 }
 
-function platformResult(compilation: Compilation, plan: Plan, state: StageState, marshaller: Marshaller): PlatformResult {
+async function platformResult(compilation: Compilation, plan: Plan, state: StageState, marshaller: Marshaller): Promise<PlatformResult> {
   const { request, target } = compilation;
   const { config } = state;
   const labels = Object.entries(request.labels);
@@ -160,12 +163,11 @@ function platformResult(compilation: Compilation, plan: Plan, state: StageState,
     if (target.variant !== undefined) config.variant = target.variant;
     else if (!same) delete config.variant;
   }
-  const steps = plan.states.filter((stage) => stage.steps.length > 0).flatMap((stage) => stage.steps);
-  return {
-    platform: state.platform ?? target,
-    output: marshaller.output(state.tree),
-    config,
-    base: state.baseConfig,
-    steps: steps.map(({ text, output }) => ({ text, output: marshaller.output(output) })),
-  };
+  const steps: FrontendStep[] = [];
+  const breather = new Breather();
+  for (const { text, output } of compilation.request.allStages === true ? [] : plan.states.flatMap((stage) => stage.steps)) {
+    steps.push({ text, output: marshaller.output(output) });
+    await breather.pause();
+  }
+  return { platform: state.platform ?? target, output: marshaller.output(state.tree), config, base: state.baseConfig, steps };
 }

@@ -1,5 +1,6 @@
 import { onLines } from '../failure.ts';
 import type { Command } from '../instructions/instruction.ts';
+import type { Breather } from './breather.ts';
 import { compileExpose } from './expose.ts';
 import type { Compilation } from './request.ts';
 import { compileRun } from './run.ts';
@@ -12,7 +13,7 @@ import { Step } from './step.ts';
 import { compileTransfer } from './transfer.ts';
 
 /** Compiles a stage whose base and sources are compiled already. */
-export function compileStage(compilation: Compilation, state: StageState): void {
+export async function compileStage(compilation: Compilation, state: StageState, breather: Breather): Promise<void> {
   state.inherit();
   state.dispatched = true;
   state.platform ??= compilation.target;
@@ -30,6 +31,7 @@ export function compileStage(compilation: Compilation, state: StageState): void 
     const step = new Step(compilation, state, planned);
     onLines([planned.command.range], () => compileInstruction(step));
     state.steps.push({ text: planned.command.original, output: state.tree });
+    await breather.pause();
   }
 }
 

@@ -41,10 +41,10 @@ export class Plan {
     throw invalid(withSuggestion(`target stage ${JSON.stringify(name)} could not be found`, name, this.names));
   }
 
-  /** A stage and all that it needs. */
-  reachable(from: StageState): Set<StageState> {
+  /** Stages and all that they need. */
+  reachable(from: readonly StageState[]): Set<StageState> {
     const found = new Set<StageState>();
-    const pending = [from];
+    const pending = [...from];
     for (let state = pending.pop(); state !== undefined; state = pending.pop()) {
       if (found.has(state)) continue;
       found.add(state);
