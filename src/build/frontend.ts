@@ -42,7 +42,7 @@ export interface FrontendRequest {
   readonly text: string;
   /** As messages name it: `Dockerfile`. */
   readonly fileName: string;
-  /** A stage's name or number; empty is the last one. */
+  /** A stage's name; empty is the last one. */
   readonly target: string;
   /** For `--check`: without a target every stage is compiled, needed or not, so that lint sees all of them. */
   readonly allStages?: boolean;

@@ -122,7 +122,7 @@ export class CacheMounts {
     await this.#jail.run<'files'>({
       kind: 'files', lower: [], upper: this.#root, work: this.#root, points: this.#points, userxattr: false, limits: { inflated: 0, entries: 0 },
       steps: [{
-        step: 'copy', from: this.#layers.folders(tree), source: selector === '' ? '/' : selector, destination: `/${folder}`, owner: undefined, mode: '', followSymlink: true, contentsOnly: true,
+        step: 'copy', from: this.#layers.folders(tree), source: selector === '' ? '/' : selector, destination: `/${folder}`, owner: undefined, mode: '', followSymlink: true, contentsOnly: false,
         unpack: false, replace: false, createDestination: true, wildcard: false, allowEmpty: false, include: [], exclude: [], time: undefined,
       }],
     });

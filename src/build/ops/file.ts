@@ -108,7 +108,9 @@ function toStep(action: FileAction, { scope }: Operation, folders: (index: numbe
         step: 'copy', from: folders(action.secondary), source: action.source, destination: action.destination, owner: owner(action.owner),
         mode: action.mode, followSymlink: action.followSymlink, contentsOnly: action.directoryContentsOnly, unpack: action.attemptUnpack,
         replace: action.alwaysReplaceExisting, createDestination: action.createDestinationPath, wildcard: action.allowWildcard,
-        allowEmpty: action.allowEmptyWildcard, include: [...action.includePatterns], exclude: [...action.excludePatterns], time: time(action.timestamp),
+        // Only a pattern may match nothing: a path that is not there is an error.
+        allowEmpty: action.allowEmptyWildcard && /[*?[]/.test(action.source),
+        include: [...action.includePatterns], exclude: [...action.excludePatterns], required: [...(action.requiredPaths ?? [])], time: time(action.timestamp),
       };
     case 'mkfile':
       return { step: 'mkfile', path: action.path, mode: action.mode, data: Buffer.from(action.data, 'base64'), owner: owner(action.owner), time: time(action.timestamp) ?? fallback };

@@ -187,6 +187,8 @@ export type FileStep =
       allowEmpty: boolean;
       include: string[];
       exclude: string[];
+      /** Paths of the tree copied from that must be there whatever the patterns say. */
+      required?: string[];
       time: FileTime;
     }
   | { step: 'mkfile'; path: string; mode: number; data: Uint8Array; owner: FileOwner | undefined; time: FileTime }

@@ -32,12 +32,10 @@ export class Plan {
     return this.states.map(({ title }) => title).filter((title) => title !== '');
   }
 
-  /** By name, any casing, or by number. */
+  /** By name, in any casing. */
   target(name: string): StageState {
     const state = name === '' ? this.states.findLast(({ unregistered }) => !unregistered) : this.#byName.get(name.toLowerCase());
     if (state !== undefined) return state;
-    const numbered = /^\d+$/.test(name) ? this.states[Number(name)] : undefined;
-    if (numbered !== undefined && !numbered.unregistered) return numbered;
     throw invalid(withSuggestion(`target stage ${JSON.stringify(name)} could not be found`, name, this.names));
   }
 

@@ -1,6 +1,6 @@
 /** The file actions of a build, run inside the trees they change. */
 import { chmodSync, closeSync, constants, fchmodSync, fchownSync, lchownSync, mkdirSync, openSync, readSync, rmSync, symlinkSync, unlinkSync, writeSync } from 'node:fs';
-import { EngineError, invalid, isErrno, messageOf } from '#base/errors.ts';
+import { EngineError, invalid, isErrno, messageOf, notFound } from '#base/errors.ts';
 import { fromText, toText } from '#spec/tar/header.ts';
 import type { ByteString, TarTime } from '#spec/tar/header.ts';
 import { TreeSpace, type OpenTree } from '../enter.ts';
@@ -61,6 +61,7 @@ async function copy(
     throw invalid(`failed to stat the destination's folder of ${step.destination}: no such file or directory`);
   }
   space.enterRoot(from);
+  for (const path of step.required ?? []) if (look(resolvePath(fromText(cleanPath(path)))) === undefined) throw notFound(`${JSON.stringify(path)}: not found`);
   const selected = select(step.source, step);
   const copier = new Copier({
     space, from, to, chown, time,
