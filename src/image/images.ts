@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { systemClock, type Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
 import { isDigest, type Digest } from '#spec/digest.ts';
@@ -62,7 +63,9 @@ export function createImages(options: ImagesOptions) {
   const { layout, db, log, emit, usage, clock = systemClock, jail = createJail(), rootless = false } = options;
   const blobs = createBlobStore(layout);
   const leases = createLeases(db);
-  const layers = createLayerStore({ layout, db, jail, blobs, leases, rootless });
+  // Its own threads: a registry that stalls must not keep a `docker cp` waiting.
+  const layerJail = createJail({ threads: Math.max(3, availableParallelism() + 1) });
+  const layers = createLayerStore({ layout, db, jail: layerJail, blobs, leases, rootless });
   const store = createImageStore(db, () => clock.now());
   const context: ImageContext = { db, log, clock, jail, blobs, layers, leases, store, emit, usage, rootless };
 
@@ -146,7 +149,7 @@ export function createImages(options: ImagesOptions) {
     bootstrap: (name: string, signal?: AbortSignal): AsyncIterable<JsonMessage> => bootstrapImage(context, name, signal),
     async close(): Promise<void> {
       registry.close();
-      await jail.close();
+      await Promise.all([jail.close(), layerJail.close()]);
     },
   };
 }

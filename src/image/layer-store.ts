@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, renameSync, statfsSync, readdirSync } from 'node:fs';
-import { link, rm } from 'node:fs/promises';
+import { link } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { EngineError, invalid, isErrno } from '#base/errors.ts';
 import { KeyedLock } from '#base/keyed-lock.ts';
@@ -123,6 +123,10 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
   };
   const whiteouts = options.rootless ? 'userxattr' : 'overlay';
 
+  /** A tree of a hundred thousand files is no work for the main thread. */
+  const removeAll = async (...paths: string[]): Promise<void> => {
+    if (paths.length > 0) await jail.run<'remove'>({ kind: 'remove', paths });
+  };
   const get = (chainId: Digest): Layer | undefined => {
     const row = select.get(chainId);
     return row === undefined ? undefined : toLayer(row);
@@ -191,7 +195,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
       await complete(pending, below);
       await blobs.adopt(pending.blobFile, unpacked.digest);
       // A folder without a record is what a crash left between the two steps below.
-      await rm(home(chainId), { recursive: true, force: true });
+      if (existsSync(home(chainId))) await removeAll(home(chainId));
       renameSync(pending.folder, home(chainId));
       const layer: Layer = {
         chainId,
@@ -329,10 +333,6 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
       await Promise.all([removeAll(...strays().map((name) => join(layout.layers, name)), ...temporary), removeBlobs()]);
     },
   };
-}
-
-async function removeAll(...paths: string[]): Promise<void> {
-  await Promise.all(paths.map((path) => rm(path, { recursive: true, force: true })));
 }
 
 function toLayer(row: Record<string, unknown>): Layer {

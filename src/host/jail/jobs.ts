@@ -1,5 +1,5 @@
 /** The jobs of a jailed worker, each run to its end on the thread that is inside the root. */
-import { closeSync, constants, openSync, statSync } from 'node:fs';
+import { closeSync, constants, openSync, rmSync, statSync } from 'node:fs';
 import { EngineError, invalid } from '#base/errors.ts';
 import { toText } from '#spec/tar/header.ts';
 import { defaultTarLimits, TarReader } from '#spec/tar/reader.ts';
@@ -44,6 +44,9 @@ export async function runJob(job: Job, streams: JobStreams): Promise<JobResults[
       return findChanges(job);
     case 'measure':
       return measure(job.path);
+    case 'remove':
+      for (const path of job.paths) rmSync(path, { recursive: true, force: true });
+      return undefined;
     case 'files':
       return changeFiles(job, streams);
     case 'content':

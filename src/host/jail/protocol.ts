@@ -247,6 +247,12 @@ export interface DiffJob {
   points: string;
 }
 
+/** Removes trees of the engine's own, which may be large. */
+export interface RemoveJob {
+  kind: 'remove';
+  paths: string[];
+}
+
 export interface JobResults {
   files: undefined;
   /** One digest a selection; undefined where nothing matches. */
@@ -261,9 +267,10 @@ export interface JobResults {
   stat: StatResult | undefined;
   changes: ChangeEntry[];
   measure: number;
+  remove: undefined;
 }
 
-export type Job = UnpackJob | SpoolJob | PackJob | AdoptJob | StatJob | ChangesJob | MeasureJob | FilesJob | ContentJob | TidyJob | DiffJob;
+export type Job = UnpackJob | SpoolJob | PackJob | AdoptJob | StatJob | ChangesJob | MeasureJob | RemoveJob | FilesJob | ContentJob | TidyJob | DiffJob;
 
 export type ToWorker =
   | { type: 'job'; job: Job }
