@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createDockerCli, until } from '../../test/clients/docker-cli.ts';
 import { startEngine } from '../../test/rig.ts';
@@ -14,6 +14,10 @@ export interface GantrySubject {
   eventLoopDelay(): Promise<number>;
   /** Sentences about memory at rest and per container. */
   memory(image: string): Promise<string[]>;
+  /** Forgets the engine's highest resident size. */
+  resetPeakMemory(): Promise<void>;
+  /** Bytes: the engine's highest resident size since then. */
+  peakMemory(): number;
   stop(): Promise<void>;
 }
 
@@ -49,6 +53,8 @@ export async function startSubject(): Promise<GantrySubject> {
       await docker.ok(['rm', '-f', ...names]);
       return lines;
     },
+    resetPeakMemory: async () => writeFileSync(`/proc/${engine.enginePid()}/clear_refs`, '5'),
+    peakMemory: () => Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${engine.enginePid()}/status`, 'utf8'))?.[1] ?? 0) * 1024,
     stop: engine.stop,
   };
 }
