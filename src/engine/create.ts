@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { codeOf, invalid, isErrno, messageOf } from '#base/errors.ts';
+import { codeOf, invalid, isErrno, messageOf, wrap } from '#base/errors.ts';
 import { rfc3339Nano } from '#base/clock.ts';
 import { newId } from '#base/ids.ts';
 import type { Digest } from '#spec/digest.ts';
@@ -196,5 +196,12 @@ function networksOf(context: ContainerContext, hostConfig: HostConfig, asked: Re
   const first = networkName(context, mode);
   const own = settings.get(first) ?? {};
   settings.delete(first);
+  for (const [name, given] of [[first, own] as const, ...settings]) {
+    try {
+      context.networks.check(name, given);
+    } catch (error) {
+      throw wrap(error, `invalid config for network ${name}`);
+    }
+  }
   return { [first]: mac ? { ...own, MacAddress: own.MacAddress || mac } : own, ...Object.fromEntries(settings) };
 }

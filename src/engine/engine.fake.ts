@@ -146,6 +146,7 @@ export class FakeEngine implements Disposable {
         if (name !== 'bridge') throw notFound(`network ${name} not found`);
         return name;
       },
+      check: () => {},
       up: async ({ container }) => {
         const failure = this.networkFailure;
         this.networkFailure = undefined;

@@ -64,6 +64,8 @@ export interface Sandbox {
 export interface Networks {
   /** The name of the network that this name, id or unique id prefix means; host, none and container: mean themselves. Throws not_found (`network x not found`). */
   nameOf(network: string): string;
+  /** Throws invalid_argument when the network cannot give what is asked; a network that is not there (yet) is fine. */
+  check(network: string, settings: EndpointSettings): void;
   /** Makes the sandbox; recorded before it is made, undone as a whole on failure. */
   up(request: SandboxRequest): Promise<Sandbox>;
   /** Removes whatever is left of the container's sandbox; idempotent, needs no earlier `up` in this process. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { allocateAddress, BRIDGE_POOLS, chooseSubnet, claimAddress, DEFAULT_POOLS, macOf, withUla } from './address-pool.ts';
+import { allocateAddress, BRIDGE_POOLS, chooseSubnet, claimAddress, DEFAULT_POOLS, macOf, usageOf, withUla } from './address-pool.ts';
 import { canonical, formatAddress, formatSubnet, overlaps, parseAddress, parseSubnet, type Subnet } from './ip.ts';
 import { asNetworkId } from '#spec/ids.ts';
 import type { PoolRecord } from './record.ts';
@@ -94,4 +94,11 @@ test('a chosen address must be free and inside a subnet', () => {
 
 test('a MAC shows its address', () => {
   assert.equal(macOf('172.17.0.2'), '02:42:ac:11:00:02');
+});
+
+test('what is left of a pool', () => {
+  const taken = new Set(['10.9.0.2', 'fd00::5', '10.8.0.1']);
+  assert.deepEqual(usageOf(pool({ reserved: { a: '10.9.0.6' } }), taken), { IPsInUse: 5n, DynamicIPsAvailable: 3n });
+  assert.deepEqual(usageOf(pool({ range: '10.9.0.4/30' }), taken), { IPsInUse: 4n, DynamicIPsAvailable: 3n });
+  assert.deepEqual(usageOf(pool({ family: 6, subnet: 'fd00::/48', gateway: 'fd00::1' }), taken), { IPsInUse: 3n, DynamicIPsAvailable: 2n ** 64n - 1n });
 });

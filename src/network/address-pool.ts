@@ -97,6 +97,26 @@ export function claimAddress(pools: readonly PoolRecord[], taken: TakenAddresses
   return { address, pool };
 }
 
+const MOST = 2n ** 64n - 1n;
+
+/** How many addresses of a pool are gone (given out, reserved, or nobody's) and how many are left to give out. */
+export function usageOf(pool: PoolRecord, taken: TakenAddresses): { IPsInUse: bigint; DynamicIPsAvailable: bigint } {
+  const subnet = subnetOf(pool);
+  const range = (pool.range === undefined ? undefined : parseSubnet(pool.range)) ?? subnet;
+  const gone = new Set<bigint>();
+  for (const text of [...taken, ...Object.values(pool.reserved), ...(pool.gateway === undefined ? [] : [pool.gateway])]) {
+    const address = parseAddress(text);
+    if (address !== undefined && contains(subnet, address)) gone.add(address.value);
+  }
+  if (subnet.prefix < widthOf(subnet.family) - 1) {
+    gone.add(subnet.base);
+    if (subnet.family === 4) gone.add(subnet.base + sizeOf(subnet) - 1n);
+  }
+  const within = [...gone].filter((value) => contains(range, { family: range.family, value })).length;
+  const left = sizeOf(range) - BigInt(within);
+  return { IPsInUse: BigInt(gone.size), DynamicIPsAvailable: left > MOST ? MOST : left };
+}
+
 /**
  * 02:42 and the IPv4 address, or bits of the IPv6 address: the same container address always has the same MAC, so that
  * neighbours' caches stay right.

@@ -8,7 +8,7 @@ import { asNetworkId } from '#spec/ids.ts';
 import type {
   IPAMConfig, NetworkConnectRequest, NetworkCreateRequest, NetworkCreateResponse, NetworkDisconnectRequest, NetworkInspect, NetworksPruneResponse,
 } from '#spec/wire/network.ts';
-import { chooseSubnet, type AddressPool } from './address-pool.ts';
+import { chooseSubnet, usageOf, type AddressPool } from './address-pool.ts';
 import { bridgeAttachment } from './bridge-request.ts';
 import { childAttachment } from './child-request.ts';
 import { checkEndpointSettings } from './endpoint-settings.ts';
@@ -65,7 +65,8 @@ export class NetworkObjects {
     const { registry, containers } = this.#options;
     const network = registry.get(name);
     if (options.scope !== undefined && options.scope !== '' && options.scope !== 'local') throw new EngineError('not_found', `network ${name} not found`);
-    return viewNetwork(network, registry.endpointsOn(network.id), (id) => containers.nameOf(id));
+    const shown = viewNetwork(network, registry.endpointsOn(network.id), (id) => containers.nameOf(id));
+    return { ...shown, Status: { IPAM: { Subnets: Object.fromEntries(network.pools.map((pool) => [pool.subnet, usageOf(pool, registry.takenAddresses(network.id))])) } } };
   }
 
   async create(body: NetworkCreateRequest): Promise<NetworkCreateResponse> {
@@ -158,7 +159,7 @@ export class NetworkObjects {
     const { registry, containers, sandboxes } = this.#options;
     const network = registry.get(name);
     const container = containers.find(body.Container);
-    if (network.driver === 'host') throw new EngineError('forbidden', 'container cannot be connected to host network');
+    if (network.driver === 'host') throw new EngineError('forbidden', HOST_CONFLICT);
     if (network.driver === 'null') throw new EngineError('forbidden', 'container cannot be connected to multiple networks with one of the networks in private (none) mode');
     refuseMode(container.mode);
     if (containers.networksOf(container.id).includes(network.name)) {
@@ -175,7 +176,7 @@ export class NetworkObjects {
     const { registry, containers, sandboxes } = this.#options;
     const network = registry.get(name);
     const container = containers.find(body.Container);
-    if (network.driver === 'host') throw new EngineError('forbidden', 'container cannot be disconnected from host network - container must be created in host network mode');
+    if (network.driver === 'host') throw new EngineError('forbidden', container.mode === 'host' ? HOST_CONFLICT : `container ${container.id} is not connected to network host`);
     refuseMode(container.mode);
     const former = registry.sandboxOf(container.id)?.endpoints.find((endpoint) => endpoint.network === network.id);
     const sandbox = await sandboxes.disconnect(container.id, network);
@@ -222,6 +223,8 @@ export class NetworkObjects {
     this.#options.emit({ type: 'network', action, id: network.id, attributes: { name: network.name, type: network.driver } });
   }
 }
+
+const HOST_CONFLICT = 'container cannot be disconnected from host network or connected to host network';
 
 function refuseMode(mode: string): void {
   if (mode === 'host' || mode.startsWith('container:')) {

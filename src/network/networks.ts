@@ -7,6 +7,7 @@ import type { PortMap } from '#spec/wire/container.ts';
 import type { EndpointSettings } from '#spec/wire/network.ts';
 import { BRIDGE_POOLS, DEFAULT_POOLS, withUla, type AddressPool } from './address-pool.ts';
 import { ensurePredefined } from './default-bridge.ts';
+import { checkEndpointSettings } from './endpoint-settings.ts';
 import { explainPaths, partyOf, publishedPortInfo, type Party } from './explain.ts';
 import { Firewall } from './firewall.ts';
 import type { FirewallState, LinkedPort } from './firewall-state.ts';
@@ -169,6 +170,10 @@ export function createNetworks(options: NetworksOptions) {
       nameOf(network: string): string {
         if (network === 'host' || network === 'none' || network.startsWith('container:')) return network;
         return registry.get(network === 'default' ? 'bridge' : network).name;
+      },
+      check(name: string, settings: EndpointSettings): void {
+        const network = registry.find(name === 'default' ? 'bridge' : name);
+        if (network?.via !== undefined) checkEndpointSettings(network, settings);
       },
       async up(request: Request) {
         await whenReady();

@@ -21,7 +21,17 @@ export interface Network {
 
 export type NetworkSummary = Network;
 
-export type NetworkInspect = Network & { Containers?: Record<string, EndpointResource> | undefined };
+export type NetworkInspect = Network & {
+  Containers?: Record<string, EndpointResource> | undefined;
+  /** Since API 1.52. */
+  Status?: { IPAM: { Subnets: Record<string, SubnetStatus> } } | undefined;
+};
+
+/** Saturating at 2^64 - 1. */
+export interface SubnetStatus {
+  IPsInUse: bigint;
+  DynamicIPsAvailable: bigint;
+}
 
 export interface IPAM {
   Driver?: string | undefined;

@@ -1,5 +1,6 @@
 import type { NetworkService } from '../../services.ts';
 import { networkConnectRequest, networkCreateRequest, networkDisconnectRequest } from '../decode/network.ts';
+import { adaptNetwork } from '../versions/network.ts';
 import { empty, json, noContent } from '../reply.ts';
 import type { Route } from '../router.ts';
 
@@ -44,7 +45,7 @@ export function networkRoutes(networks: NetworkService): Route[] {
       method: 'GET',
       pattern: '/networks/{id}',
       handle: async (request) =>
-        json(await networks.inspect(request.param('id'), { verbose: request.query.flag('verbose'), scope: request.query.text('scope') })),
+        json(adaptNetwork(await networks.inspect(request.param('id'), { verbose: request.query.flag('verbose'), scope: request.query.text('scope') }), request.version)),
     },
     {
       method: 'DELETE',
