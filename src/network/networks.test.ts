@@ -29,7 +29,7 @@ async function rig(t: TestContext, live: ContainerId[] = []): Promise<{ kernel: 
     const db = openDatabase(join(folder, 'state.db'), networkMigrations);
     const room = createNetworks({
       layout, db, log: silentLog, config: {}, emit: () => {}, kernel, plugins: openPlugins({ folders: { sockets: [], specs: [] } }),
-      containers: { find: () => assert.fail(), nameOf: () => undefined, connected: () => {}, disconnected: () => {}, networksOf: () => [] },
+      containers: { find: () => assert.fail(), nameOf: () => undefined, connected: () => {}, disconnected: () => {}, networksOf: () => ['bridge'] },
     });
     closers.push(async () => {
       await room.close();

@@ -22,6 +22,7 @@ import { parsePort } from './port-request.ts';
 import { PortTable } from './port-table.ts';
 import type { NetworkRecord, PortRecord, SandboxRecord } from './record.ts';
 import { addressesOf, Registry } from './registry.ts';
+import { reconcileSandboxes } from './reconcile.ts';
 import { RemoteNetworks } from './remote-networks.ts';
 import type { ResolvOverrides } from './resolv-conf.ts';
 import { ResolverFiles } from './resolver-files.ts';
@@ -210,6 +211,7 @@ export function createNetworks(options: NetworksOptions) {
           names.recover(registry.living());
           if (registry.networks().some((network) => isBridge(network) && hasNames({ networkName: network.name }))) names.warm();
           await whenReady();
+          await reconcileSandboxes({ registry, kernel, sandboxes, containers, log });
           sweeper.start();
         } catch (error) {
           log.error('networks could not be prepared; containers with a network will not start', { error });

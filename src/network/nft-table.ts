@@ -130,17 +130,27 @@ export function listed(json: unknown): Record<string, unknown>[] {
   return Array.isArray(list) ? list.filter((item): item is Record<string, unknown> => typeof item === 'object' && item !== null) : [];
 }
 
-/** Whether the table is as it was applied: others may have deleted it, flushed a chain or a map of it, deleted a rule. */
+/**
+ * Whether the table is as it was applied: others may have deleted it, flushed a chain or a map of it, deleted a rule. Ports
+ * beside those of the state are on their way in or out.
+ */
 export function isWhole(json: unknown, state: FirewallState): boolean {
   const items = listed(json);
   const rules = compileTable(state).split('\n').filter((line) => /^\t\t(?!type |flags |elements )/.test(line)).length;
-  const ports = items.reduce((sum, { map }) => sum + elementCount(map), 0);
-  const wanted = new Set(state.ports.filter(({ hostPort }) => hostPort !== 0).map((port) => `${mapOf(port)} ${key(port)}`));
-  return items.filter((item) => 'rule' in item).length === rules && ports === wanted.size;
+  const present = new Set(items.flatMap(({ map }) => elementKeys(map)));
+  const wanted = state.ports.filter(({ hostPort }) => hostPort !== 0);
+  return items.filter((item) => 'rule' in item).length === rules && wanted.every((port) => present.has(`${mapOf(port)} ${key(port)}`));
 }
 
-function elementCount(map: unknown): number {
-  return typeof map === 'object' && map !== null && 'elem' in map && Array.isArray(map.elem) ? map.elem.length : 0;
+/** `published4 tcp . 8080` of each element. */
+function elementKeys(map: unknown): string[] {
+  if (typeof map !== 'object' || map === null || !('elem' in map) || !Array.isArray(map.elem) || !('name' in map)) return [];
+  const { name } = map;
+  return map.elem.map((element: unknown) => {
+    const left: unknown = Array.isArray(element) ? element[0] : undefined;
+    const parts = typeof left === 'object' && left !== null && 'concat' in left && Array.isArray(left.concat) ? left.concat : [];
+    return `${String(name)} ${parts.map(String).join(' . ')}`;
+  });
 }
 
 type MapName = 'published4' | 'published4_at' | 'published6' | 'published6_at';

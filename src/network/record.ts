@@ -161,6 +161,8 @@ export interface EndpointRecord {
   routes: RouteRecord[];
   /** As the client asked for. */
   settings: EndpointSettings;
+  /** Being disconnected; a crash in between is finished by the next engine. */
+  leaving?: true;
 }
 
 export interface RouteRecord {

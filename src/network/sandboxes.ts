@@ -153,6 +153,7 @@ export class Sandboxes {
       const sandbox = registry.sandboxOf(container);
       const endpoint = sandbox?.endpoints.find((item) => item.network === network.id);
       if (sandbox === undefined || endpoint === undefined) return undefined;
+      registry.saveSandbox({ ...sandbox, endpoints: sandbox.endpoints.map((item) => (item === endpoint ? { ...item, leaving: true } : item)) });
       await kernel.unplug(sandbox.netnsPath, interfaceSource(network, endpoint), endpoint.interface);
       await remote.leave(network, endpoint);
       const changed = { ...sandbox, endpoints: sandbox.endpoints.filter((item) => item !== endpoint) };

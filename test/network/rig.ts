@@ -66,7 +66,7 @@ export class NetworkRig {
 
   async up(changes: Partial<Request> = {}) {
     const container = changes.container ?? newContainer();
-    const attached = { name: `c-${container.slice(0, 6)}`, mode: 'bridge', networks: new Set(['bridge']), hosts: '' };
+    const attached = { name: `c-${container.slice(0, 6)}`, mode: 'bridge', networks: new Set((changes.endpoints ?? [{ network: 'bridge' }]).map(({ network }) => network)), hosts: '' };
     this.attached.set(container, attached);
     const sandbox = await this.room.sandboxes.up({
       container, name: `c-${container.slice(0, 6)}`, hostname: container.slice(0, 12), domainname: '', extraHosts: [], dns: [], dnsSearch: [], dnsOptions: [],
