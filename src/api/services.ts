@@ -105,6 +105,8 @@ export interface ContainerService {
       author: string;
       pause: boolean;
       changes: string[];
+      /** SOURCE_DATE_EPOCH: seconds that no time in the image lies after. */
+      epoch?: number | undefined;
       config: ContainerCreateRequest | undefined;
     },
   ): Promise<IDResponse>;

@@ -11,6 +11,8 @@ export interface CommitRequest {
   author: string;
   pause: boolean;
   changes: string[];
+  /** SOURCE_DATE_EPOCH: seconds that no time in the image lies after. */
+  epoch?: number | undefined;
   /** Fields of the image's configuration to replace. */
   config: ContainerCreateRequest | undefined;
 }
@@ -27,6 +29,7 @@ export interface CommitImage {
     author: string;
     repo: string | undefined;
     tag: string | undefined;
+    epoch?: number | undefined;
   }): Promise<Digest>;
   applyChanges(config: ImageRunConfig, changes: readonly string[]): ImageRunConfig;
 }
@@ -56,6 +59,7 @@ export async function commitOf(ports: CommitPorts, record: ContainerRecord, requ
       author: request.author,
       repo: request.repo,
       tag: request.tag,
+      epoch: request.epoch,
     });
     ports.committed(id);
     return { Id: id };

@@ -22,12 +22,19 @@ export interface CommitOptions {
   author: string;
   repo: string | undefined;
   tag: string | undefined;
+  /**
+   * Seconds since the epoch, SOURCE_DATE_EPOCH: the image is as if made then, and no file of its layer is younger, so that
+   * the same content gives the same image whenever it is committed. The engine's own environment otherwise, if it says so.
+   */
+  epoch?: number | undefined;
 }
 
 /** Makes an image from what a container changed. The same content always gives the same layer. */
 export async function commitImage(context: ImageContext, options: CommitOptions): Promise<ImageRecord> {
   const target = options.repo === undefined || options.repo === '' ? undefined : parseTarget(options.repo, options.tag);
-  const parent = options.parent === undefined ? undefined : context.store.find(options.parent).image;
+  const epoch = options.epoch ?? ownEpoch();
+  // One that was removed under its container will do.
+  const parent = options.parent === undefined ? undefined : (context.store.getKept(options.parent) ?? context.store.find(options.parent).image);
   const below = parent?.chains ?? [];
   const diffIds = [...(parent?.config.rootfs.diff_ids ?? [])];
   const changed = options.changed.length > 0;
@@ -44,6 +51,7 @@ export async function commitImage(context: ImageContext, options: CommitOptions)
         name: '',
         whiteouts: context.rootless ? 'userxattr' : 'overlay',
         include: [...options.changed],
+        latest: epoch,
         into: undefined,
       });
       const pending = await context.layers.unpack({ kind: 'stream', chunks: tar });
@@ -51,7 +59,7 @@ export async function commitImage(context: ImageContext, options: CommitOptions)
       top = context.layers.protect(chainIds(diffIds));
       size += (await context.layers.place(pending, below)).size;
     }
-    const created = rfc3339Nano(context.clock.nowNanos());
+    const created = rfc3339Nano(epoch === undefined ? context.clock.nowNanos() : BigInt(epoch) * 1_000_000_000n);
     const step = { created, created_by: options.createdBy, author: options.author || undefined, comment: options.comment || undefined };
     const config = renderConfig({
       created,
@@ -71,4 +79,10 @@ export async function commitImage(context: ImageContext, options: CommitOptions)
   } finally {
     top?.[Symbol.dispose]();
   }
+}
+
+/** https://reproducible-builds.org/specs/source-date-epoch/ */
+function ownEpoch(): number | undefined {
+  const text = process.env['SOURCE_DATE_EPOCH'] ?? '';
+  return /^\d{1,12}$/.test(text) ? Number(text) : undefined;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
@@ -180,6 +180,25 @@ test('a commit adds one layer of what changed, the same every time', needsRoot, 
   assert.deepEqual((await shop.images.history('app:next', {})).map(({ CreatedBy, Id }) => [CreatedBy, Id]), [['sh -c x', id], ['', parent]]);
   await assert.rejects(shop.images.remove(parent, { force: true, noPrune: false }), /image has dependent child images/);
   shop.assertStored({ layers: 2, blobs: 2 });
+});
+
+test('the same content gives the same image whenever it is committed, with SOURCE_DATE_EPOCH', needsRoot, async () => {
+  const shop = workshop();
+  const parent = parseDigest(await importTar(shop.images, base, { repo: 'app' }));
+  const commits: { id: string; layers: readonly string[] }[] = [];
+  for (const [index, order] of [['a', 'b'], ['b', 'a']].entries()) {
+    const upper = shop.folder(`upper-${index}`);
+    mkdirSync(join(upper, 'srv'));
+    for (const name of order) writeFileSync(join(upper, 'srv', name), name);
+    // The one container ran now, the other some time ago.
+    for (const name of ['srv/a', 'srv/b', 'srv']) utimesSync(join(upper, name), index * 1e9 + 7e8, index * 1e9 + 7e8);
+    const options = { parent, upper, changed: ['/srv', '/srv/a', '/srv/b'], config: {}, createdBy: 'sh', comment: '', author: '', repo: undefined, tag: undefined };
+    const id = await shop.images.commit({ ...options, epoch: 600_000_000 });
+    commits.push({ id, layers: shop.images.lookup(id).layers });
+  }
+  assert.deepEqual(commits[0], commits[1]);
+  assert.equal((await shop.images.inspect(commits[0]?.id ?? '', {})).Created, '1989-01-05T10:40:00Z');
+  assert.equal(statSync(join(commits[0]?.layers[0] ?? '', 'srv/a')).mtimeMs, 600_000_000_000);
 });
 
 test('hostile and broken archives are refused with one sentence, and nothing is left behind', needsRoot, async () => {

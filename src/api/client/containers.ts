@@ -105,6 +105,8 @@ export interface ContainersClient {
       author?: string | undefined;
       pause?: boolean;
       changes?: readonly string[];
+      /** Gantry only: SOURCE_DATE_EPOCH, seconds that no time in the image lies after. */
+      epoch?: number | undefined;
       config?: ContainerCreateRequest;
     },
   ): Promise<IDResponse>;

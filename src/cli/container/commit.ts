@@ -21,6 +21,7 @@ export const command = defineCommand({
       author: flags.author,
       pause: flags.pause,
       changes: flags.change,
+      ...(/^\d{1,12}$/.test(process.env['SOURCE_DATE_EPOCH'] ?? '') ? { epoch: Number(process.env['SOURCE_DATE_EPOCH']) } : {}),
     });
     cli.out.line(Id);
   },

@@ -91,6 +91,8 @@ export interface PackJob {
   whiteouts: 'overlay' | 'userxattr' | 'keep';
   /** Only these paths inside the root, their folders among them; undefined takes everything. */
   include: ByteString[] | undefined;
+  /** Later times are written as this one, in seconds since the epoch. */
+  latest?: number | undefined;
   /** Write into this new file of the host instead of streaming. */
   into: string | undefined;
   /** Only the digest and sizes are wanted: nothing is written or streamed. */

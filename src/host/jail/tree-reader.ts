@@ -39,6 +39,7 @@ export function* packTree(job: PackJob, totals: PackTotals): Generator<Buffer> {
 function* members(job: PackJob, totals: PackTotals): Generator<Buffer> {
   const links = new Map<string, ByteString>();
   const include = job.include === undefined ? undefined : new Set(job.include);
+  const latest = job.latest === undefined ? undefined : BigInt(job.latest) * NANO;
   const prefix = job.whiteouts === 'userxattr' ? 'user.overlay.' : 'trusted.overlay.';
 
   function* visit(path: ByteString, name: ByteString): Generator<Buffer> {
@@ -84,7 +85,7 @@ function* members(job: PackJob, totals: PackTotals): Generator<Buffer> {
       uid: Number(stats.uid),
       gid: Number(stats.gid),
       size,
-      mtime: timeOf(stats.mtimeNs),
+      mtime: timeOf(latest === undefined || stats.mtimeNs < latest ? stats.mtimeNs : latest),
       xattrs: xattrsOf(path, prefix, job.whiteouts !== 'keep'),
     };
     if (type === 'symlink') member.linkName = (readlinkSync(fsPath(path), 'buffer') as Buffer).toString('latin1');

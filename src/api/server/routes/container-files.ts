@@ -47,6 +47,7 @@ export function containerFileRoutes(containers: ContainerService): Route[] {
       handle: async (request) => {
         const { query } = request;
         const config = await request.json(containerCreateRequest, {});
+        const epoch = query.integer('epoch');
         const made = await containers.commit(query.text('container') ?? '', {
           repo: query.text('repo'),
           tag: query.text('tag'),
@@ -55,6 +56,7 @@ export function containerFileRoutes(containers: ContainerService): Route[] {
           pause: query.flag('pause', true),
           changes: query.all('changes').flatMap((text) => text.split('\n')).filter((line) => line.trim() !== ''),
           config: Object.keys(config).length === 0 ? undefined : config,
+          ...(epoch === undefined ? {} : { epoch }),
         });
         return json(made, 201);
       },
