@@ -1,6 +1,6 @@
 /** The composition of an engine: every room's parts, plugged into the interfaces that the API declares. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { systemClock, type Clock } from '#base/clock.ts';
 import { invalid } from '#base/errors.ts';
 import { KeyedLock } from '#base/keyed-lock.ts';
@@ -89,6 +89,8 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
   for (const folder of [layout.root, layout.run, layout.blobs, layout.layers, layout.containers, layout.volumes, layout.tmp]) {
     mkdirSync(folder, { recursive: true, mode: 0o711 });
   }
+  // Nobody else finds programs of images and volumes here (CVE-2021-41091), also where the data root itself was made by others.
+  for (const folder of [dirname(layout.blobs), layout.layers, layout.containers, layout.volumes, layout.tmp]) chmodSync(folder, 0o700);
   const rootless = process.geteuid?.() !== 0;
   if (!rootless) for (const { what, reason } of prepareCgroups().failed) log.warn('cgroups could not be prepared', { what, reason });
   const cgroups = detectCgroups();
