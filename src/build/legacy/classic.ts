@@ -137,6 +137,11 @@ async function run(builder: Builder, order: BuildOrder, names: readonly string[]
 /** In the classic builder's words, with the exit code where a program had one. */
 function classicError(error: unknown): EngineError {
   if (!(error instanceof StepError)) return error instanceof EngineError ? error : new EngineError(codeOf(error), messageOf(error), { cause: error });
+  const missing = error.vertex.op.kind === 'file' && error.code === 'not_found' ? /^"\/?(.*)": not found$/.exec(error.message)?.[1] : undefined;
+  if (missing !== undefined) {
+    const word = /\b(COPY|ADD)\b/.exec(error.vertex.meta.name)?.[1] ?? 'COPY';
+    return new EngineError('internal', `${word} failed: file not found in build context or excluded by .dockerignore: stat ${missing}: file does not exist`, { cause: error });
+  }
   const { exitCode, args, oomKilled } = error.details;
   if (typeof exitCode !== 'number' || !Array.isArray(args)) return error;
   const memory = oomKilled === true ? ' (killed for want of memory)' : '';

@@ -26,6 +26,9 @@ export function cleanPath(text: string): string {
   return text.endsWith('/.') ? `${path}/.` : text.endsWith('/') ? `${path}/` : path;
 }
 
+/** A path without one of these names one file. */
+const isPattern = (path: string): boolean => /[*?[\\]/.test(path);
+
 /** Names in byte order. Without a match: not_found unless `allowEmpty`. */
 export function select(
   given: string,
@@ -33,7 +36,7 @@ export function select(
 ): Selected[] {
   const clean = cleanPath(given);
   const path = clean.endsWith('/.') ? clean.slice(0, -2) || '/' : clean.length > 1 && clean.endsWith('/') ? clean.slice(0, -1) : clean;
-  const found = options.wildcard && /[*?[\\]/.test(path) ? expand(path) : [fromText(path)];
+  const found = options.wildcard && isPattern(path) ? expand(path) : [fromText(path)];
   const selected = found.flatMap((item) => {
     const folder = resolvePath(dirName(item));
     const last = baseName(item);
@@ -46,7 +49,7 @@ export function select(
     if (look(real) === undefined) throw notFound(`lstat ${toText(real)}: no such file or directory`);
     return [{ path: real, name: last }];
   });
-  if (selected.length === 0 && !options.allowEmpty) throw notFound(`${JSON.stringify(given)}: not found`);
+  if (selected.length === 0 && !options.allowEmpty) throw notFound(`${JSON.stringify(path)}: not found`);
   return selected;
 }
 
