@@ -113,6 +113,7 @@ export class Solving implements Disposable {
   readonly #solved = new Map<VertexDigest, Promise<Solved>>();
   readonly #pins = new Map<VertexDigest, Promise<PinnedSource>>();
   readonly #fresh = new Map<VertexDigest, boolean>();
+  readonly #leaning = new Map<VertexDigest, boolean>();
 
   constructor(solver: Solver, graph: Graph, scope: BuildScope, progress: Progress, signal: AbortSignal) {
     this.#solver = solver;
@@ -181,7 +182,7 @@ export class Solving implements Disposable {
     const { records } = this.#solver.options;
     const fresh = this.#isFresh(vertex.digest);
     const definition = await this.#definition(vertex.digest);
-    const known = fresh ? undefined : records.byDefinition(definition);
+    const known = this.#leansOnFresh(vertex.digest) ? undefined : records.byDefinition(definition);
     if (known !== undefined) return this.#hit(vertex, known);
     const key = await this.#key(vertex.digest);
     const same = fresh ? undefined : records.get(key);
@@ -294,6 +295,15 @@ export class Solving implements Disposable {
     const fresh = vertex.op.kind !== 'source' && (vertex.meta.ignoreCache || vertex.inputs.some((input, at) => !content.has(at) && this.#isFresh(input.vertex)));
     this.#fresh.set(id, fresh);
     return fresh;
+  }
+
+  /** True when something fresh is among all that it is made from: then its definition does not tell what comes out. */
+  #leansOnFresh(id: VertexDigest): boolean {
+    const known = this.#leaning.get(id);
+    if (known !== undefined) return known;
+    const leans = this.#isFresh(id) || this.#vertex(id).inputs.some((input) => this.#leansOnFresh(input.vertex));
+    this.#leaning.set(id, leans);
+    return leans;
   }
 
   /** The key by definition alone: no input has to be there. */

@@ -7,6 +7,7 @@ import { AT_FDCWD } from '../kernel.ts';
 const c = {
   utimensat: bind('int utimensat(int fd, const void *path, const void *times, int flags)'),
   futimens: bind('int futimens(int fd, const void *times)'),
+  linkat: bind('int linkat(int from, const void *path, int to, const void *name, int flags)'),
   mknod: bind('int mknod(const void *path, unsigned int mode, unsigned long device)'),
   lsetxattr: bind('int lsetxattr(const void *path, const char *name, const void *value, size_t size, int flags)'),
   lgetxattr: bind('long lgetxattr(const void *path, const char *name, void *value, size_t size)'),
@@ -38,6 +39,11 @@ export function setTimes(path: ByteString, time: TarTime): void {
 
 export function setFileTimes(fd: number, time: TarTime): void {
   check(c.futimens(fd, fillTimes(time)), 'futimens');
+}
+
+/** Another name for a file: absolute paths inside the folders that are open. Neither may lead through links. */
+export function linkBetween(from: number, path: ByteString, to: number, name: ByteString): void {
+  check(c.linkat(from, cString(path.slice(1)), to, cString(name.slice(1)), 0), 'linkat', toText(name));
 }
 
 export function makeNode(path: ByteString, mode: number, major: number, minor: number): void {

@@ -20,6 +20,7 @@ const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 export async function changeFiles(job: FilesJob, streams: JobStreams): Promise<undefined> {
   using space = new TreeSpace(job.points);
   const to = space.writable(job);
+  const upper = job.lower.length === 0 ? to : space.readable([job.upper]);
   const trees = new Map<string, OpenTree>();
   const open = (tree: readonly string[]): OpenTree => {
     const key = tree.join('\0');
@@ -34,7 +35,7 @@ export async function changeFiles(job: FilesJob, streams: JobStreams): Promise<u
     const chown = 'owner' in step ? resolveOwner(step.owner, space, open) : undefined;
     space.enterRoot(to);
     try {
-      if (step.step === 'copy') await copy(step, { space, from: open(step.from), to, chown }, job, streams);
+      if (step.step === 'copy') await copy(step, { space, from: open(step.from), to, upper, chown }, job, streams);
       else change(step, chown);
     } catch (error) {
       throw described(error);
@@ -51,11 +52,11 @@ function* treesOf(step: FileStep): Generator<readonly string[]> {
 
 async function copy(
   step: Extract<FileStep, { step: 'copy' }>,
-  parts: { space: TreeSpace; from: OpenTree; to: OpenTree; chown: Chown | undefined },
+  parts: { space: TreeSpace; from: OpenTree; to: OpenTree; upper: OpenTree; chown: Chown | undefined },
   job: FilesJob,
   streams: JobStreams,
 ): Promise<void> {
-  const { space, from, to, chown } = parts;
+  const { space, from, to, upper, chown } = parts;
   const time = timeOf(step.time);
   if (!step.createDestination && look(resolvePath(dirName(fromText(cleanPath(step.destination).replace(/\/\.?$/, ''))))) === undefined) {
     throw invalid(`failed to stat the destination's folder of ${step.destination}: no such file or directory`);
@@ -64,7 +65,9 @@ async function copy(
   for (const path of step.required ?? []) if (look(resolvePath(fromText(cleanPath(path)))) === undefined) throw notFound(`${JSON.stringify(path)}: not found`);
   const selected = select(step.source, step);
   const copier = new Copier({
-    space, from, to, chown, time,
+    space, from, to, upper, chown, time,
+    // One folder is no mount of its own.
+    link: step.from.length === 1 && chown === undefined && step.mode === '' && time === undefined,
     mode: parseMode(step.mode),
     include: compilePatterns(step.include),
     exclude: compilePatterns(step.exclude),

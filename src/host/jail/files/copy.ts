@@ -6,7 +6,7 @@ import type { ByteString, TarTime } from '#spec/tar/header.ts';
 import { copyRange } from '../../kernel.ts';
 import type { OpenTree, TreeSpace } from '../enter.ts';
 import { resolvePath } from '../resolve.ts';
-import { fsPath, makeNode, setFileTimes, setTimes, setXattr } from '../syscalls.ts';
+import { fsPath, linkBetween, makeNode, setFileTimes, setTimes, setXattr } from '../syscalls.ts';
 import { list, splitDevice } from '../tree-reader.ts';
 import { dirName, joined, look, readEntry, type SourceEntry } from './entry.ts';
 import type { Chown } from './owners.ts';
@@ -24,6 +24,13 @@ export interface CopyOptions {
   exclude: PathPatterns | undefined;
   contentsOnly: boolean;
   replace: boolean;
+  /**
+   * The folder that takes what is written to `to`. What goes into folders that are new is written there, past the overlay:
+   * nothing below can show through, and it takes a fraction of the time.
+   */
+  upper: OpenTree | undefined;
+  /** Files of `from` are never changed and lie on the same mount as `upper`: a second name in the place of a copy. */
+  link: boolean;
   check: () => void;
 }
 
@@ -38,6 +45,8 @@ export class Copier {
   /** Source folders that an include pattern may or may not bring along, parents first. */
   #waiting: { entry: SourceEntry; to: ByteString }[] = [];
   #buffer: Buffer | undefined;
+  /** Where what is written goes at the moment. */
+  #side: 'to' | 'upper' = 'to';
 
   constructor(options: CopyOptions) {
     this.#options = options;
@@ -45,14 +54,16 @@ export class Copier {
 
   copy({ path, name }: Selected, destination: string): void {
     const { contentsOnly, exclude, include } = this.#options;
-    const entry = this.#read(path, true);
+    this.#side = 'to';
+    this.#inside('from');
+    const entry = readEntry(path, { content: true });
     if (entry === undefined) return;
     const folder = entry.type === 'dir';
     if (!folder && (exclude?.matches(toText(name)) === true || (include !== undefined && !include.matches(toText(name))))) {
       if (entry.fd !== undefined) closeSync(entry.fd);
       return;
     }
-    this.#inside('to');
+    this.#inside(this.#side);
     const clean = fromText(cleanPath(destination));
     const asFolder = clean.endsWith('/') || clean.endsWith('/.');
     const place = resolvePath(clean.endsWith('/.') ? clean.slice(0, -1) : clean);
@@ -69,7 +80,7 @@ export class Copier {
     this.#options.check();
     if (entry.type !== 'dir') {
       try {
-        this.#inside('to');
+        this.#inside(this.#side);
         this.#bringWaiting();
         this.#write(entry, target);
       } finally {
@@ -82,14 +93,17 @@ export class Copier {
     const mark = this.#waiting.length;
     let made = true;
     if (taken) {
-      this.#inside('to');
+      this.#inside(this.#side);
       this.#bringWaiting();
       made = this.#makeFolder(entry, target);
     } else this.#waiting.push({ entry, to: target });
+    const before = this.#side;
+    if (taken && made && this.#options.upper !== undefined) this.#side = 'upper';
     this.#children(entry.path, target, relative);
+    this.#side = before;
     if (this.#waiting.length > mark) this.#waiting.length = mark;
     else if (made || (overwrite && include === undefined)) {
-      this.#inside('to');
+      this.#inside(this.#side);
       // Set last: what was made inside had changed it.
       if (look(target)?.isDirectory() === true) this.#finishFolder(entry, target);
     }
@@ -102,7 +116,7 @@ export class Copier {
       const batch: { entry: SourceEntry; name: ByteString }[] = [];
       this.#inside('from');
       for (const name of names.slice(start, start + BATCH)) {
-        const entry = readEntry(joined(source, name), { content: true });
+        const entry = readEntry(joined(source, name), { content: !(this.#options.link && this.#side === 'upper') });
         if (entry === undefined) continue;
         const path = relative === '' ? toText(name) : `${relative}/${toText(name)}`;
         if (entry.type !== 'dir' && this.#options.include?.matches(path) === false) {
@@ -160,6 +174,7 @@ export class Copier {
 
   #write(entry: SourceEntry, target: ByteString): void {
     const { stats, type } = entry;
+    if (type === 'file' && this.#linked(entry, target)) return;
     if (stats.nlink > 1n && type === 'file') {
       const key = `${stats.dev}:${stats.ino}`;
       const first = this.#links.get(key);
@@ -198,6 +213,23 @@ export class Copier {
     setTimes(target, time ?? timeOf(entry));
   }
 
+  /** False where it has to be copied. */
+  #linked(entry: SourceEntry, target: ByteString): boolean {
+    const { from, upper, link } = this.#options;
+    if (!link || upper === undefined || this.#side !== 'upper') return false;
+    try {
+      linkBetween(from.fd, entry.path, upper.fd, target);
+      return true;
+    } catch (error) {
+      if (!isErrno(error, 'EEXIST', 'EXDEV', 'EMLINK', 'EPERM')) throw error;
+      // It was read without its content.
+      this.#inside('from');
+      entry.fd = openSync(fsPath(entry.path), constants.O_RDONLY | O_NOFOLLOW | constants.O_NONBLOCK);
+      this.#inside('upper');
+      return false;
+    }
+  }
+
   #create(target: ByteString): number {
     const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
     try {
@@ -231,17 +263,13 @@ export class Copier {
     }
   }
 
-  #read(path: ByteString, content: boolean): SourceEntry | undefined {
-    this.#inside('from');
-    return readEntry(path, { content });
-  }
-
-  #at: 'from' | 'to' | undefined;
+  #at: 'from' | 'to' | 'upper' | undefined;
 
   /** Which tree is the thread's root; switching costs two system calls. */
-  #inside(side: 'from' | 'to'): void {
-    if (this.#at === side) return;
-    this.#options.space.enterRoot(this.#options[side]);
+  #inside(side: 'from' | 'to' | 'upper'): void {
+    const tree = this.#options[side];
+    if (this.#at === side || tree === undefined) return;
+    this.#options.space.enterRoot(tree);
     this.#at = side;
   }
 }

@@ -31,7 +31,7 @@ export function diffTrees(job: DiffJob, check: () => void): void {
         walk(child);
       } else if (old === undefined || !same(stats, old)) {
         makeParents(space, above, into, path);
-        const copier = new Copier({ space, from: above, to: into, chown: undefined, mode: undefined, time: undefined, include: undefined, exclude: undefined, contentsOnly: true, replace: true, check });
+        const copier = new Copier({ space, from: above, to: into, chown: undefined, mode: undefined, time: undefined, include: undefined, exclude: undefined, contentsOnly: true, replace: true, upper: undefined, link: false, check });
         copier.copy({ path: child, name }, new TextDecoder().decode(Buffer.from(child, 'latin1')));
       }
     }

@@ -10,7 +10,7 @@ export interface SourceEntry {
   path: ByteString;
   type: TarType;
   stats: BigIntStats;
-  /** Of a file: open for reading; who asked for the entry closes it. */
+  /** Of a file that was asked for with content: open for reading; who asked closes it. */
   fd: number | undefined;
   /** Of a symlink. */
   target: ByteString;
