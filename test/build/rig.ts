@@ -84,3 +84,18 @@ function running(file: string, args: readonly string[], env: Record<string, stri
   const ended = new Promise<Ran>((resolve, reject) => child.on('error', reject).on('close', (code) => resolve({ code: code ?? -1, stdout, stderr })));
   return { child, output: () => stdout + stderr, ended };
 }
+
+export interface Cli {
+  engine: TestEngine;
+  run(...args: string[]): Promise<Ran>;
+  stop(): Promise<void>;
+}
+
+/** An engine with a busybox image, and docker's command line without BuildKit; for tests that start it themselves. */
+export async function cli(): Promise<Cli> {
+  const engine = await startEngine();
+  const env = { DOCKER_HOST: engine.url, DOCKER_BUILDKIT: '0' };
+  const { code, stderr } = await spawned(program, ['image', 'bootstrap', 'busybox'], env);
+  assert.equal(code, 0, stderr);
+  return { engine, run: (...args) => spawned('docker', args, env), stop: () => engine.stop() };
+}

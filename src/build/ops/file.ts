@@ -83,6 +83,7 @@ async function writeLayer(base: Tree, steps: FileStep[], operation: Operation, {
       work: layer.work,
       points,
       userxattr: rootless,
+      link: true,
       steps,
       limits: { inflated: Math.min(MAX_INFLATED, bavail * bsize), entries: 5_000_000 },
     });

@@ -208,6 +208,8 @@ export interface FilesJob {
   /** An existing folder whose subfolders serve as mount points, seen by the worker's thread only. */
   points: string;
   userxattr: boolean;
+  /** What is made here is never changed afterwards: files that are copied as they are may be second names of their sources. */
+  link?: boolean;
   steps: FileStep[];
   limits: UnpackLimits;
 }

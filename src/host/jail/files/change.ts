@@ -67,7 +67,7 @@ async function copy(
   const copier = new Copier({
     space, from, to, upper, chown, time,
     // One folder is no mount of its own.
-    link: step.from.length === 1 && chown === undefined && step.mode === '' && time === undefined,
+    link: job.link === true && step.from.length === 1 && chown === undefined && step.mode === '' && time === undefined,
     mode: parseMode(step.mode),
     include: compilePatterns(step.include),
     exclude: compilePatterns(step.exclude),
