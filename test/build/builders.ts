@@ -56,11 +56,13 @@ export function buildxBuilder(socket: string, command: readonly string[]): Build
     kind: 'buildx',
     build: async (buildCase) => {
       const { options } = buildCase;
+      // What is cached prints nothing.
       const flags = [
+        '--no-cache',
         ...Object.entries(options.args ?? {}).flatMap(([key, value]) => ['--build-arg', `${key}=${value}`]),
         ...Object.entries(options.labels ?? {}).flatMap(([key, value]) => ['--label', `${key}=${value}`]),
         ...(options.target === undefined ? [] : ['--target', options.target]), ...(options.network === undefined ? [] : ['--network', options.network]),
-        ...(options.shmSize === undefined ? [] : ['--shm-size', String(options.shmSize)]), ...(options.noCache === true ? ['--no-cache'] : []),
+        ...(options.shmSize === undefined ? [] : ['--shm-size', String(options.shmSize)]),
       ];
       const [program = '', ...rest] = command;
       const child = spawn(program, [...rest, 'build', '--progress', 'plain', ...flags, '-'], { stdio: ['pipe', 'ignore', 'pipe'] });

@@ -32,12 +32,15 @@ export function withSuggestion(message: string, value: string, options: readonly
   return match === undefined ? message : `${message} (did you mean ${match}?)`;
 }
 
+/** Suggestions are not worth more comparisons than this. */
+const MOST_OPTIONS = 500;
+
 /** The nearest option; undefined when none is near or one is equal (then the value was not what was wrong). */
 export function nearest(value: string, options: readonly string[], caseSensitive = true): string | undefined {
   const wanted = caseSensitive ? value : value.toLowerCase();
   let best: string | undefined;
   let least = 3;
-  for (const option of options) {
+  for (const option of options.slice(0, MOST_OPTIONS)) {
     const candidate = caseSensitive ? option : option.toLowerCase();
     if (candidate === wanted) return undefined;
     const distance = editDistance(wanted, candidate, least);

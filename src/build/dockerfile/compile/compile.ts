@@ -16,6 +16,7 @@ import { parseDockerfile } from '../parser/parse.ts';
 import { resolveBases, sourceTree } from './bases.ts';
 import { compileStage } from './dispatch.ts';
 import { Breather } from './breather.ts';
+import { Budget } from './budget.ts';
 import { Marshaller } from './node.ts';
 import type { NodeOutput } from './node.ts';
 import { Plan } from './plan.ts';
@@ -83,6 +84,7 @@ async function compileForPlatform(source: Source, target: Platform, paths: Reado
     implicitTarget: request.platforms.length === 0,
     multiPlatform: request.platforms.length > 1,
     epoch: readEpoch(request.buildArgs['SOURCE_DATE_EPOCH'] ?? globals.get('SOURCE_DATE_EPOCH') ?? ''),
+    budget: new Budget(),
     mainContext: { tree: contextTree(request.context, ownPaths, source.excludes, target), paths: ownPaths },
   };
   const plan = new Plan(compilation, stages);

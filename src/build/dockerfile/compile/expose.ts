@@ -5,6 +5,8 @@ import { goList } from './go-format.ts';
 import type { Step } from './step.ts';
 
 const MOST = 65_536;
+/** A port is more work than its few characters. */
+const COST = 100;
 
 /** EXPOSE: ports and ranges with a protocol; an address or a host port before them is of no effect and earns a warning. */
 export function compileExpose(step: Step<Of<'expose'>>): void {
@@ -16,6 +18,7 @@ export function compileExpose(step: Step<Of<'expose'>>): void {
     if (port.includes(':')) lint.report('ExposeInvalidFormat', step.range, port);
     return readPorts(port);
   });
+  step.compilation.budget.spend(ports.length * COST);
   if (ports.length > MOST) throw invalid(`EXPOSE names ${ports.length} ports, more than there are`);
   const exposed = (step.state.config.config.ExposedPorts ??= {});
   for (const port of ports) exposed[port] = {};

@@ -11,6 +11,8 @@ import type { Compilation } from './request.ts';
 import { StageState } from './stage-state.ts';
 import type { PlannedCommand } from './stage-state.ts';
 
+const MOST_STATES = 2000;
+
 /** The stages of a file, which of them use which, and the images they need besides. */
 export class Plan {
   readonly states: StageState[] = [];
@@ -116,10 +118,14 @@ export class Plan {
   }
 
   #register(state: StageState): void {
-    this.states.push(state);
+    this.#count(state);
     const named = !state.unregistered && state.from.name !== undefined && this.#compilation.request.namedContexts.has(state.from.name);
     if (!named) state.base = this.#byName.get(state.baseName.toLowerCase());
     if (state.from.name !== undefined && !state.unregistered) this.#byName.set(state.from.name.toLowerCase(), state);
+  }
+
+  #count(state: StageState): void {
+    if (this.states.push(state) > MOST_STATES) throw refusal(`the Dockerfile has more than ${MOST_STATES} stages and images`, [state.from.range]);
   }
 
   #planned(state: StageState, command: Command, onBuild: boolean): PlannedCommand {
@@ -157,7 +163,7 @@ export class Plan {
     if (known !== undefined) return known;
     const from: From = { kind: 'from', keyword: 'FROM', original: `FROM ${name}`, range, comments: [], base: name, name: undefined, asKeyword: '', platform: undefined };
     const state = new StageState(from, { title: '', unregistered: true, platform: this.#compilation.target });
-    this.states.push(state);
+    this.#count(state);
     return state;
   }
 

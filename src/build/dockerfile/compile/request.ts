@@ -4,6 +4,7 @@ import type { Platform } from '#spec/oci-image.ts';
 import type { FrontendRequest } from '../../frontend.ts';
 import type { Linter } from '../lint/linter.ts';
 import type { ParsedFile } from '../parser/line.ts';
+import type { Budget } from './budget.ts';
 import type { NodeOutput } from './node.ts';
 
 /** What every part of a compilation for one platform works with. */
@@ -17,6 +18,7 @@ export interface Compilation {
   readonly globals: ReadonlyMap<string, string>;
   readonly lint: Linter;
   readonly epoch: number | undefined;
+  readonly budget: Budget;
   /** The main context; its paths are collected while instructions are compiled. */
   readonly mainContext: { readonly tree: NodeOutput | undefined; readonly paths: Set<string> };
   /** Undefined: nothing is ignored. */

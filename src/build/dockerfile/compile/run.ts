@@ -36,6 +36,7 @@ export function compileRun(step: Step<Of<'run'>>): void {
     security: command.security,
     secretEnv,
   };
+  compilation.budget.spend(op.meta.env.reduce((sum, entry) => sum + entry.length, 0));
   const hidden = secretEnv.map(({ name }) => name);
   const meta = step.meta(command.original + inline.summary, { keepQuotes: true, hidden });
   state.tree = { node: { inputs: inputs.list, op, platform: state.platform, meta }, index: 0 };

@@ -30,7 +30,7 @@ export function compileEnv(step: Step<Of<'env' | 'label'>>): void {
 }
 
 export function withVariable(env: readonly string[], key: string, value: string): string[] {
-  const index = env.findIndex((entry) => entry.split('=', 1)[0] === key);
+  const index = env.findIndex((entry) => entry === key || entry.startsWith(`${key}=`));
   return index < 0 ? [...env, `${key}=${value}`] : env.with(index, `${key}=${value}`);
 }
 

@@ -29,6 +29,7 @@ export class Step<C extends Command = Command> {
   /** Puts variables in and takes quotes off. */
   readonly word = (text: string): string => {
     const { text: result, unmatched } = expand(text, this.state.env, { escape: this.compilation.escape });
+    this.compilation.budget.spend(result.length);
     this.reportUndefined(unmatched);
     return result;
   };
@@ -41,6 +42,7 @@ export class Step<C extends Command = Command> {
   /** Puts variables into a text whose quotes are its own: an inline file. */
   readonly raw = (text: string): string => {
     const { text: result, unmatched } = expand(text, this.state.env, { escape: '\\', noQuotes: true });
+    this.compilation.budget.spend(result.length);
     this.reportUndefined(unmatched);
     return result;
   };
@@ -57,8 +59,8 @@ export class Step<C extends Command = Command> {
     const { request, escape, multiPlatform } = this.compilation;
     let shown = text;
     try {
-      const env = new Map(this.state.env);
-      for (const name of options.hidden ?? []) env.delete(name);
+      const { hidden = [] } = options;
+      const env = hidden.length === 0 ? this.state.env : new Map([...this.state.env].filter(([name]) => !hidden.includes(name)));
       shown = expand(text, env, { escape, rawQuotes: options.keepQuotes === true, keepUnset: options.keepQuotes === true }).text;
     } catch {
       // It is shown as it is written; where it matters the error comes from the instruction itself.
@@ -72,6 +74,7 @@ export class Step<C extends Command = Command> {
   }
 
   commit(text: string, withLayer = false): void {
+    this.compilation.budget.spend(text.length);
     this.state.commit(text, withLayer, this.compilation.epoch);
   }
 

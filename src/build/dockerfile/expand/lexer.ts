@@ -39,7 +39,8 @@ export function expand(text: string, env: Environment, options: LexOptions): Exp
 }
 
 const quoted = (text: string): string => JSON.stringify(text.length > 512 ? `${text.slice(0, 512)}...` : text);
-const isBlank = (char: string): boolean => /\s/u.test(char);
+/** Has a blank in it; of a single character: is one. */
+const isBlank = (text: string): boolean => /\s/u.test(text);
 
 class Words {
   readonly list: string[] = [];
@@ -47,7 +48,7 @@ class Words {
 
   /** Characters of a word as they are: blanks split it unless they are raw. */
   add(text: string, raw: boolean): void {
-    if (raw) {
+    if (raw || !isBlank(text)) {
       this.#word += text;
       return;
     }

@@ -2,12 +2,21 @@ import { invalid } from '#base/errors.ts';
 
 /**
  * The patterns of `${name#pattern}` and its kin: `*` and `?` without classes, a backslash before `*`, `?`, `\`, `}` and `/`.
- * Matching takes time in proportion to text times pattern, whatever the pattern.
+ * Matching from one place takes time in proportion to text times pattern, whatever the pattern; a search has a limit.
  */
 type Token = { readonly literal: string } | 'one' | 'many';
 
-/** Longest value that substitutions search: the search is quadratic. */
-const MOST = 16_384;
+/** Comparisons that a search may take. */
+const MOST_STEPS = 20_000_000;
+
+class Steps {
+  #left = MOST_STEPS;
+
+  take(count: number): void {
+    this.#left -= count;
+    if (this.#left < 0) throw invalid('the pattern substitution takes too long');
+  }
+}
 
 function tokens(pattern: readonly string[]): Token[] {
   const out: Token[] = [];
@@ -29,7 +38,7 @@ function tokens(pattern: readonly string[]): Token[] {
 }
 
 /** Where a match that begins at `start` may end: the first or the last such place, or -1. */
-function matchEnd(text: readonly string[], start: number, pattern: readonly Token[], longest: boolean): number {
+function matchEnd(text: readonly string[], start: number, pattern: readonly Token[], longest: boolean, steps: Steps): number {
   let ends: readonly number[] = [start];
   for (const token of pattern) {
     const next: number[] = [];
@@ -46,6 +55,7 @@ function matchEnd(text: readonly string[], start: number, pattern: readonly Toke
         if (token === 'one' ? text[end] !== '\n' : text[end] === token.literal) next.push(end + 1);
       }
     }
+    steps.take(ends.length + next.length);
     if (next.length === 0) return -1;
     ends = next;
   }
@@ -53,24 +63,25 @@ function matchEnd(text: readonly string[], start: number, pattern: readonly Toke
 }
 
 export function trimPrefix(value: string, pattern: string, longest: boolean): string {
-  const text = bounded(value);
-  const end = matchEnd(text, 0, tokens(Array.from(pattern)), longest);
+  const text = Array.from(value);
+  const end = matchEnd(text, 0, tokens(Array.from(pattern)), longest, new Steps());
   return end < 0 ? value : text.slice(end).join('');
 }
 
 export function trimSuffix(value: string, pattern: string, longest: boolean): string {
-  const text = bounded(value).toReversed();
-  const end = matchEnd(text, 0, tokens(Array.from(pattern)).toReversed(), longest);
+  const text = Array.from(value).toReversed();
+  const end = matchEnd(text, 0, tokens(Array.from(pattern)).toReversed(), longest, new Steps());
   return end < 0 ? value : text.slice(end).toReversed().join('');
 }
 
 export function replace(value: string, pattern: string, replacement: string, all: boolean): string {
-  const text = bounded(value);
+  const steps = new Steps();
+  const text = Array.from(value);
   const wanted = tokens(Array.from(pattern));
   let out = '';
   let at = 0;
   while (at <= text.length) {
-    const end = matchEnd(text, at, wanted, true);
+    const end = matchEnd(text, at, wanted, true, steps);
     if (end < 0) out += text[at] ?? '';
     else {
       out += replacement;
@@ -81,9 +92,4 @@ export function replace(value: string, pattern: string, replacement: string, all
     if (end >= text.length && end > 0) break;
   }
   return out;
-}
-
-function bounded(value: string): string[] {
-  if (value.length > MOST) throw invalid(`a value of ${value.length} characters is too long for a pattern substitution (most: ${MOST})`);
-  return Array.from(value);
 }
