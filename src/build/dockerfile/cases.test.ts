@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { caseFolder, readCases, renderCase } from './testing/case-file.ts';
 import type { BuildCase } from './testing/case-file.ts';
+import { renderDifferences } from './testing/differences.ts';
 import { resultsOf } from './testing/expectations.ts';
 
 const cases = readCases();
@@ -27,4 +28,13 @@ async function check(buildCase: BuildCase): Promise<string> {
 test('the table has at least 150 cases, each with a name of its own', () => {
   assert.ok(cases.length >= 150, `${cases.length} cases`);
   assert.equal(new Set(cases.map(({ file, name }) => `${file} ${name}`)).size, cases.length);
+});
+
+test('docs/building.md lists what Docker does otherwise', () => {
+  const path = join(caseFolder, '../../../docs/building.md');
+  const text = readFileSync(path, 'utf8');
+  const [before = '', after = ''] = text.split(/<!-- differences -->\n[^]*<!-- end -->/);
+  const wanted = `${before}<!-- differences -->\n${renderDifferences(cases)}<!-- end -->${after}`;
+  if (update) writeFileSync(path, wanted);
+  else assert.ok(text === wanted, 'its table is out of date: GANTRY_UPDATE_CASES=1 writes it anew');
 });
