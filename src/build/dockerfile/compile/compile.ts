@@ -24,6 +24,7 @@ import { platformArguments } from './request.ts';
 import type { Compilation } from './request.ts';
 import { localSource, narrowed } from './sources.ts';
 import type { StageState } from './stage-state.ts';
+import { hiddenFiles } from './hidden.ts';
 import { checkSyntax } from './syntax.ts';
 
 /** A Dockerfile after everything that does not depend on the platform. */
@@ -80,7 +81,7 @@ async function compileForPlatform(source: Source, target: Platform, paths: Reado
   const globals = withGlobalArgs(source, predefined, request.buildArgs);
   const ownPaths = new Set(paths);
   const compilation: Compilation = {
-    request, escape, target, globals, lint: source.lint, ignore: source.ignore,
+    request, escape, target, globals, lint: source.lint, ignore: source.ignore, hidden: hiddenFiles(request.fileName, source.ignore),
     implicitTarget: request.platforms.length === 0,
     multiPlatform: request.platforms.length > 1,
     epoch: readEpoch(request.buildArgs['SOURCE_DATE_EPOCH'] ?? globals.get('SOURCE_DATE_EPOCH') ?? ''),

@@ -23,6 +23,8 @@ export interface Compilation {
   readonly mainContext: { readonly tree: NodeOutput | undefined; readonly paths: Set<string> };
   /** Undefined: nothing is ignored. */
   readonly ignore: IgnorePatterns | undefined;
+  /** What the context has though it is ignored, since the build itself needs it: no copy takes it. */
+  readonly hidden: readonly string[];
 }
 
 /** ARGs that every Dockerfile has in its global scope, `--build-arg` first. */

@@ -6,6 +6,7 @@ import type { GitReference } from '#spec/git-reference.ts';
 import type { FileAction } from '../../graph/vertex.ts';
 import type { InlineFile, Transfer } from '../instructions/instruction.ts';
 import { sourceTree } from './bases.ts';
+import { hidingPatterns } from './hidden.ts';
 import { checkMode } from './mode.ts';
 import { Inputs } from './node.ts';
 import type { NodeOutput } from './node.ts';
@@ -122,6 +123,7 @@ class ActionList {
       followSymlink: true, directoryContentsOnly: true, allowWildcard: true, allowEmptyWildcard: true,
       attemptUnpack: command.unpack ?? command.kind === 'add',
       includePatterns: pattern === undefined ? [] : [pattern],
+      excludePatterns: [...command.excludes, ...(this.#step.sources[0] === undefined ? hidingPatterns(path, this.#step.compilation.hidden) : [])],
     });
   }
 
