@@ -36,7 +36,8 @@ export function adaptImage(image: ImageInspect, version: string): ImageInspect {
   if (versionBelow(version, '1.48')) delete adapted['Descriptor'];
   if (versionBelow(version, '1.45')) {
     adapted['Container'] = '';
-    adapted['ContainerConfig'] = null;
+    // Of nothing: no image of ours was a container's. docker-compose 1.29 reads into it.
+    adapted['ContainerConfig'] = { ...alwaysUntil149, ...always };
   }
   if (versionBelow(version, '1.44')) {
     adapted['VirtualSize'] = image.Size ?? 0;
