@@ -68,3 +68,9 @@ export async function execThroughApi(socketPath: string, container: string): Pro
   if (ExitCode !== 0) throw new Error(`the exec ended with ${ExitCode}`);
   return Number(process.hrtime.bigint() - began) / 1e6;
 }
+
+/** The value that `share` percent of the values do not exceed. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil((sorted.length * share) / 100) - 1)] ?? Number.NaN;
+}
