@@ -41,7 +41,7 @@ export function classicBuilder(socket: string, kind: 'own' | 'legacy'): Builder 
         ...(options.shmSize === undefined ? {} : { shmsize: String(options.shmSize) }), ...(options.platforms?.[0] === undefined ? {} : { platform: options.platforms[0] }),
       });
       const { status, body } = await ask(socket, 'POST', `/build?${query.toString()}`, contextTar(buildCase));
-      if (status !== 200) return { image: undefined, error: (JSON.parse(body) as { message: string }).message.replace(/^failed to parse Dockerfile: /, ''), output: [] };
+      if (status !== 200) return { image: undefined, error: (JSON.parse(body) as { message: string }).message, output: [] };
       const messages = body.split('\n').filter((line) => line.trim() !== '').map((line) => JSON.parse(line) as { stream?: string; error?: string; aux?: { ID?: string } });
       const text = messages.map(({ stream }) => stream ?? '').join('').replaceAll(/\u001b\[\d+m/g, '');
       return { image: messages.findLast(({ aux }) => aux?.ID !== undefined)?.aux?.ID, error: messages.find(({ error }) => error !== undefined)?.error, output: text.split('\n') };

@@ -17,6 +17,15 @@ export function rangesOf(error: unknown): readonly LineRange[] {
 
 export const refusal = (message: string, ranges: readonly LineRange[]): unknown => located(invalid(message), ranges);
 
+const UNPARSED = 'dockerfileUnparsed';
+
+/** The file could not be cut into instructions; other failures are about what they say. */
+export const isParseFailure = (error: unknown): boolean => error instanceof EngineError && error.details[UNPARSED] === true;
+
+export function parseFailure(error: unknown): unknown {
+  return error instanceof EngineError ? new EngineError(error.code, error.message, { cause: error.cause, details: { ...error.details, [UNPARSED]: true } }) : error;
+}
+
 /** Runs `work`; what it throws is about these lines. */
 export function onLines<T>(ranges: readonly LineRange[], work: () => T): T {
   try {

@@ -1,4 +1,4 @@
-import { codeOf, EngineError, invalid, messageOf, notImplemented } from '#base/errors.ts';
+import { codeOf, EngineError, invalid, messageOf, notImplemented, wrap } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
 import type { Platform } from '#spec/oci-image.ts';
 import type { ClassicBuildRequest } from '#spec/wire/build.ts';
@@ -7,6 +7,7 @@ import { nameImage } from '#image/context.ts';
 import { familiar, type ImageRecord } from '#image/image-store.ts';
 import { parsePlatform } from '#image/platform.ts';
 import type { Builder, BuildOrder } from '../builder.ts';
+import { isParseFailure } from '../dockerfile/failure.ts';
 import { contextFromTar, type SentContext } from '../context/contexts.ts';
 import { tagNames } from '../export/names.ts';
 import { hostOf } from '../native/order.ts';
@@ -136,6 +137,7 @@ async function run(builder: Builder, order: BuildOrder, names: readonly string[]
 
 /** In the classic builder's words, with the exit code where a program had one. */
 function classicError(error: unknown): EngineError {
+  if (isParseFailure(error)) return wrap(error, 'failed to parse Dockerfile');
   if (!(error instanceof StepError)) return error instanceof EngineError ? error : new EngineError(codeOf(error), messageOf(error), { cause: error });
   const missing = error.vertex.op.kind === 'file' && error.code === 'not_found' ? /^"\/?(.*)": not found$/.exec(error.message)?.[1] : undefined;
   if (missing !== undefined) {

@@ -5,7 +5,7 @@ import type { Platform } from '#spec/oci-image.ts';
 import { parseReference } from '#spec/reference.ts';
 import type { BuildContext, FrontendRequest, FrontendResult, FrontendStep, PlatformResult } from '../../frontend.ts';
 import { expand } from '../expand/lexer.ts';
-import { onLines } from '../failure.ts';
+import { onLines, parseFailure } from '../failure.ts';
 import type { Of, Stage } from '../instructions/instruction.ts';
 import { readStages } from '../instructions/read.ts';
 import { Linter } from '../lint/linter.ts';
@@ -63,7 +63,7 @@ function readSource(request: FrontendRequest): Source {
   if (request.text === '') throw invalid('the Dockerfile cannot be empty');
   checkSyntax(request.text, request.buildArgs);
   const lint = new Linter(request.buildArgs['BUILDKIT_DOCKERFILE_CHECK'] ?? directivesOf(request.text).get('check') ?? '', request.warn);
-  const file = parseDockerfile(request.text);
+  const file = parsed(request.text);
   for (const range of file.emptyContinuations) lint.report('NoEmptyContinuation', range);
   const { stages, globalArgs } = readStages(file.lines);
   if (stages.length === 0) throw invalid('dockerfile contains no stages to build');
@@ -71,6 +71,14 @@ function readSource(request: FrontendRequest): Source {
   const patterns = readIgnoreFile(request.ignoreText);
   const ignore = patterns.length === 0 ? undefined : new IgnorePatterns(patterns);
   return { request, file, stages, globalArgs, lint, ignore, excludes: patterns.length === 0 ? '' : JSON.stringify(patterns) };
+}
+
+function parsed(text: string): ParsedFile {
+  try {
+    return parseDockerfile(text);
+  } catch (error) {
+    throw parseFailure(error);
+  }
 }
 
 async function compileForPlatform(source: Source, target: Platform, paths: ReadonlySet<string>): Promise<{ compilation: Compilation; plan: Plan; target: StageState }> {
