@@ -115,6 +115,8 @@ export interface FrontendResult {
   readonly warnings: readonly BuildWarning[];
   /** What of the main context the build reads (`/` or nothing to narrow: undefined), as in `local.followpaths`. */
   readonly contextPaths: readonly string[] | undefined;
+  /** Build arguments that nothing declared, in order. */
+  readonly unusedArgs: readonly string[];
   /** SOURCE_DATE_EPOCH in seconds, where it is set. */
   readonly epoch: number | undefined;
 }

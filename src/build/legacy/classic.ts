@@ -120,6 +120,8 @@ async function run(builder: Builder, order: BuildOrder, names: readonly string[]
     if (image === undefined) throw new EngineError('internal', 'the build gave nothing');
     signal.throwIfAborted();
     const id = image.id;
+    const { unusedArgs } = built.frontend;
+    if (unusedArgs.length > 0 && !request.quiet) output.say({ stream: `[Warning] One or more build-args [${unusedArgs.join(' ')}] were not consumed\n` });
     if (request.quiet) output.say({ stream: `${id}\n` });
     else {
       output.say({ aux: { ID: id } });

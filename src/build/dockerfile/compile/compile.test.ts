@@ -35,6 +35,12 @@ test('variables cannot grow without end', async () => {
   await assert.rejects(compileDockerfile(fakeRequest(`FROM busybox\nENV B=${nested}\n`)), /variables are nested too deeply/);
 });
 
+test('build arguments that nothing declares are named', async () => {
+  const buildArgs = { foo: '1', bar: '2', HTTP_PROXY: 'x', BUILDKIT_INLINE_CACHE: '1', X: '1', G: '2' };
+  const { unusedArgs } = await compileDockerfile(fakeRequest('ARG G\nFROM busybox\nARG X\n', { buildArgs }));
+  assert.deepEqual(unusedArgs, ['bar', 'foo']);
+});
+
 test('a check sees stages that nobody needs', async () => {
   const text = 'FROM busybox AS unused\nCMD a\nFROM busybox\nRUN true\n';
   const built = await compileDockerfile(fakeRequest(text));

@@ -56,7 +56,15 @@ export async function compileDockerfile(request: FrontendRequest): Promise<Front
     platforms.push(await platformResult(compiled.compilation, compiled.plan, compiled.target, marshaller));
   }
   source.lint.conclude();
-  return { graph: marshaller.graph, platforms, warnings: source.lint.warnings, contextPaths: paths.size === 0 ? [] : narrowed(paths), epoch };
+  const contextPaths = paths.size === 0 ? [] : narrowed(paths);
+  return { graph: marshaller.graph, platforms, warnings: source.lint.warnings, contextPaths, unusedArgs: unusedArguments(source), epoch };
+}
+
+/** Proxies and what is for the frontend itself need no declaration. */
+function unusedArguments({ request, stages, globalArgs }: Source): string[] {
+  const declared = [...globalArgs, ...stages.flatMap(({ commands }) => commands)].flatMap((command) => (command.kind === 'arg' ? command.args.map(({ key }) => key) : []));
+  const known = new Set([...declared, 'SOURCE_DATE_EPOCH']);
+  return Object.keys(request.buildArgs).filter((key) => !known.has(key) && !/^(?:BUILDKIT_.*|(?:https?|ftp|no|all)_proxy)$/i.test(key)).toSorted();
 }
 
 function readSource(request: FrontendRequest): Source {
