@@ -14,6 +14,7 @@ import { createLayout, type Layout } from '#host/layout.ts';
 import { kernelMounts } from '#host/mount.ts';
 import type { ImageUser } from '#image/context.ts';
 import { createImages, type Images } from '#image/images.ts';
+import type { RegistriesOptions } from '#image/registry/registries.ts';
 import { registryMigrations } from '#image/registry/schema.ts';
 import { imageMigrations } from '#image/schema.ts';
 
@@ -34,8 +35,8 @@ export interface Workshop {
 }
 
 /** Cleans up after the file's tests and says so when a mount is left. */
-export function workshop(): Workshop {
-  const root = mkdtempSync(join(tmpdir(), 'images-'));
+export function workshop(options: { registries?: RegistriesOptions; folder?: string } = {}): Workshop {
+  const root = mkdtempSync(join(options.folder ?? tmpdir(), 'images-'));
   const layout = createLayout(join(root, 'data'), join(root, 'run'));
   mkdirSync(layout.root, { recursive: true });
   const jail = createJail({ idleMs: 500 });
@@ -43,7 +44,7 @@ export function workshop(): Workshop {
   const users: ImageUser[] = [];
   const open = (): { images: Images; close: () => void } => {
     const db = openDatabase(layout.database, [...imageMigrations, ...registryMigrations]);
-    return { images: createImages({ layout, db, log: silentLog, emit: (event) => void events.push(event), usage: () => users, jail }), close: () => db.close() };
+    return { images: createImages({ layout, db, log: silentLog, emit: (event) => void events.push(event), usage: () => users, jail, ...(options.registries === undefined ? {} : { registries: options.registries }) }), close: () => db.close() };
   };
   let current = open();
   after(async () => {

@@ -97,10 +97,12 @@ export const pull: Command = defineCommand({
   complete: ['image'],
   async run({ cli, flags, args: [name = ''] }) {
     const { domain, path, tag, digest } = requireReference(name);
-    const full = `${domain}/${path}${digest !== undefined ? `@${digest}` : `:${tag ?? 'latest'}`}`;
-    if (tag === undefined && digest === undefined && !flags['all-tags'] && !flags.quiet) cli.out.line('Using default tag: latest');
-    await pullImage(cli, name, { platform: flags.platform, output: flags.quiet ? undefined : cli.out });
-    cli.out.line(full);
+    const bare = tag === undefined && digest === undefined;
+    const all = flags['all-tags'];
+    if (all && !bare) throw new CliError("tag can't be used with --all-tags/-a");
+    if (bare && !all && !flags.quiet) cli.out.line('Using default tag: latest');
+    await pullImage(cli, name, { platform: flags.platform, all, output: flags.quiet ? undefined : cli.out });
+    cli.out.line(`${domain}/${path}${digest !== undefined ? `@${digest}` : all ? '' : `:${tag ?? 'latest'}`}`);
   },
 });
 
@@ -117,13 +119,19 @@ export const push: Command = defineCommand({
   complete: ['image'],
   async run({ cli, flags, args: [name = ''] }) {
     const parts = requireReference(name);
+    if (flags['all-tags'] && (parts.tag !== undefined || parts.digest !== undefined)) throw new CliError("tag can't be used with --all-tags/-a");
     if (parts.tag === undefined && !flags['all-tags'] && !flags.quiet) cli.out.line('Using default tag: latest');
     const messages = await (await cli.client()).images.push(parts.name, {
       tag: flags['all-tags'] ? undefined : (parts.tag ?? 'latest'),
       platform: platformJson(flags.platform, 'invalid platform: '),
       auth: await credentialsFor(cli, name),
     });
-    await showProgress(messages, flags.quiet ? undefined : cli.out);
+    const notes: string[] = [];
+    await showProgress(messages, flags.quiet ? undefined : cli.out, (aux) => {
+      if (typeof aux === 'object' && aux !== null && 'manifestPushedInsteadOfIndex' in aux) notes.push('Not all multiplatform-content is present and only the available single-platform image was pushed');
+    });
+    if (flags.quiet) cli.out.line(`${parts.domain}/${parts.path}${flags['all-tags'] ? '' : `:${parts.tag ?? 'latest'}`}`);
+    for (const note of notes) cli.err.line(`\nInfo → ${note}`);
   },
 });
 

@@ -18,6 +18,9 @@ export interface Flight {
   link(path: string): Promise<void>;
   /** The bytes were wrong: nobody may go on from them. */
   spoil(): void;
+  spoiled(): boolean;
+  /** An earlier try brought a part of it. */
+  resumed(): boolean;
   /** The bytes have their place in the store: the file is not needed any more. */
   placed(): void;
   /** No more interest. The last one out stops the download and keeps what came for the next try. */
@@ -40,6 +43,7 @@ interface Shared {
   error: unknown;
   spoiled: boolean;
   placed: boolean;
+  resumed: boolean;
   users: number;
   controller: AbortController;
   listeners: Set<() => void>;
@@ -59,7 +63,7 @@ export function createFlights(options: { partials: Partials; limiter: Limiter; r
     const controller = new AbortController();
     const path = partials.path(digest, inPieces);
     const shared: Shared = {
-      blob: want.blob, path, reached: 0, state: 'running', error: undefined, spoiled: false, placed: false, users: 0, controller,
+      blob: want.blob, path, reached: 0, state: 'running', error: undefined, spoiled: false, placed: false, resumed: false, users: 0, controller,
       listeners: new Set(), watchers: new Set(), ended: Promise.resolve(), gone: Promise.withResolvers<void>(),
     };
     const grew = (reached: number): void => {
@@ -81,6 +85,7 @@ export function createFlights(options: { partials: Partials; limiter: Limiter; r
       .run(controller.signal, async () => {
         await after;
         const from = partials.open(digest, inPieces);
+        shared.resumed = from > 0;
         for (const [index, source] of want.sources.entries()) {
           try {
             await fetchFrom(source, shared.reached === 0 ? Math.min(from, size) : shared.reached);
@@ -140,6 +145,8 @@ export function createFlights(options: { partials: Partials; limiter: Limiter; r
       },
       link: (path) => link(mine.path, path),
       spoil: () => void (mine.spoiled = true),
+      spoiled: () => mine.spoiled,
+      resumed: () => mine.resumed,
       placed: () => void (mine.placed = true),
       async leave() {
         mine.watchers.delete(want);

@@ -26,7 +26,7 @@ export interface LayerPull {
 }
 
 /** A layer may inflate to this many times its size, beyond a first gibibyte: more is no image but a bomb. */
-const RATIO = 250;
+const RATIO = 100;
 const ALWAYS = 2 ** 30;
 
 /**
@@ -64,7 +64,9 @@ async function pullLayer(pull: LayerPull, index: number, chains: readonly Digest
   const { context, progress, signal } = pull;
   const blob = pull.layers[index] as Descriptor;
   const id = shortDigest(blob.digest);
-  const pending = await unpack(pull, blob, pull.diffIds[index] as Digest);
+  const diffId = pull.diffIds[index] as Digest;
+  // What an earlier try left may have been the lie: once more, from the start.
+  const pending = await unpack(pull, blob, diffId).catch((error: unknown) => (error instanceof ResumedWrongly ? unpack(pull, blob, diffId) : Promise.reject(error)));
   try {
     // A lower one that failed has told why.
     await before;
@@ -77,6 +79,9 @@ async function pullLayer(pull: LayerPull, index: number, chains: readonly Digest
   progress.say({ status: 'Pull complete', progressDetail: {}, id });
   return layer;
 }
+
+/** The bytes were wrong, and an earlier try had a part in them. */
+class ResumedWrongly extends EngineError {}
 
 async function unpack(pull: LayerPull, blob: Descriptor, diffId: Digest): Promise<PendingLayer> {
   const { context, fly, repositories, progress, signal } = pull;
@@ -131,12 +136,11 @@ async function unpack(pull: LayerPull, blob: Descriptor, diffId: Digest): Promis
     flight.placed();
     return result;
   } catch (error) {
-    if (codeOf(error) === 'invalid_argument') {
-      flight.spoil();
-      throw wrap(error, `failed to register layer ${blob.digest} from registry ${flightHost(pull)}`);
-    }
+    if (codeOf(error) === 'invalid_argument') flight.spoil();
+    const told = codeOf(error) === 'invalid_argument' ? wrap(error, `failed to register layer ${blob.digest} from registry ${flightHost(pull)}`) : error;
+    if (flight.spoiled() && flight.resumed()) throw new ResumedWrongly(codeOf(told), messageOf(told), { cause: told });
     if (/no space left/.test(messageOf(error))) flight.spoil();
-    throw error;
+    throw told;
   } finally {
     await flight.leave();
   }

@@ -104,9 +104,18 @@ export function createWire(options: WireOptions): Wire {
       throw noAnswer(error, given.method, url);
     }
     const { promise, resolve, reject } = Promise.withResolvers<WireResponse>();
-    request.on('timeout', () => request.destroy(new Stalled(`nothing came from ${url.host} for ${stall / 1000} s (Client.Timeout exceeded)`)));
+    let answer: IncomingMessage | undefined;
+    request.on('timeout', () => {
+      const stalled = new Stalled(`nothing came from ${url.host} for ${stall / 1000} s (Client.Timeout exceeded)`);
+      // Whoever reads the body is to hear why it ends.
+      answer?.destroy(stalled);
+      request.destroy(stalled);
+    });
     request.on('error', reject);
-    request.on('response', (body) => resolve({ status: body.statusCode ?? 0, headers: body.headers, body, url }));
+    request.on('response', (body) => {
+      answer = body;
+      resolve({ status: body.statusCode ?? 0, headers: body.headers, body, url });
+    });
     if (given.body === undefined) request.end();
     else if (given.body instanceof Uint8Array) request.end(given.body);
     else void pipeline(Readable.from(given.body.open(), { objectMode: false, highWaterMark: 1 << 20 }), request).catch((error: unknown) => request.destroy(error as Error));
