@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, statSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -38,6 +39,10 @@ async function assertWorks(server: CrookedServer, name: string, image: MadeImage
   assertNothing(name);
 }
 
+const answer = (say: (response: ServerResponse) => unknown): Trick => (_request, response) => {
+  say(response);
+  return true;
+};
 const isBlob = (url: string | undefined, digest: string): boolean => url?.includes(`/blobs/${digest}`) === true;
 /** Tricks only with the first layer's bytes. */
 const onLayer = (image: MadeImage, trick: Trick): Trick => (request, response, body) =>
@@ -137,16 +142,16 @@ test('lies about length and digest are found out', needsRoot, async () => {
   const { bytes, digest } = image.layers[0]!;
   const name = server.publish('lies', image);
   const answers: [RegExp, Trick][] = [
-    [/lies about blob .*the manifest says \d+ bytes, it sends \d+/, (_q, response) => void response.writeHead(200, { 'content-length': 10 }).end('0123456789') === undefined],
-    [/lies about blob .*the manifest says \d+ bytes, it sends \d+/, (_q, response) => void response.writeHead(200, { 'content-length': bytes.length + 1 }).end(Buffer.concat([bytes, Buffer.from('x')])) === undefined],
-    [/lies about blob .*it sends more than \d+ bytes/, (_q, response) => void response.writeHead(200).end(Buffer.concat([bytes, Buffer.alloc(100_000)])) === undefined],
+    [/lies about blob .*the manifest says \d+ bytes, it sends \d+/, answer((response) => response.writeHead(200, { 'content-length': 10 }).end('0123456789'))],
+    [/lies about blob .*the manifest says \d+ bytes, it sends \d+/, answer((response) => response.writeHead(200, { 'content-length': bytes.length + 1 }).end(Buffer.concat([bytes, Buffer.from('x')])))],
+    [/lies about blob .*it sends more than \d+ bytes/, answer((response) => response.writeHead(200).end(Buffer.concat([bytes, Buffer.alloc(100_000)])))],
     [new RegExp(`filesystem layer verification failed for digest ${digest}`), (_q, response) => {
       const other = makeLayer('a', noise(499_000)).bytes;
       response.end(Buffer.concat([other, Buffer.alloc(bytes.length - other.length)]));
       return true;
     }],
-    [/failed to register layer .* damaged/, (_q, response) => void response.end(Buffer.concat([bytes.subarray(0, 1000), noise(bytes.length - 1000)])) === undefined],
-    [/failed to register layer/, (_q, response) => void response.end(Buffer.concat([Buffer.from('<html>no</html>'), noise(bytes.length - 15)])) === undefined],
+    [/failed to register layer .* damaged/, answer((response) => response.end(Buffer.concat([bytes.subarray(0, 1000), noise(bytes.length - 1000)])))],
+    [/failed to register layer/, answer((response) => response.end(Buffer.concat([Buffer.from('<html>no</html>'), noise(bytes.length - 15)])))],
   ];
   for (const [expected, trick] of answers) {
     server.trick = onLayer(image, trick);
