@@ -4,7 +4,7 @@ import type { NetlinkSocket } from './netlink.ts';
 import { addressBytes } from './rtnetlink.ts';
 
 const [CT_GET, CT_DELETE] = [(1 << 8) | 1, (1 << 8) | 2];
-const FAMILIES = [2, 10] as const;
+const FAMILIES = [[2, 4], [10, 16]] as const;
 const IPPROTO_UDP = 17;
 const CTA = { TUPLE_ORIG: 1, TUPLE_REPLY: 2, ID: 12 } as const;
 
@@ -16,7 +16,9 @@ const header = (family: number): Buffer => Buffer.from([family, 0, 0, 0]);
  * it went before, past every new rule, for as long as the client keeps talking. `socket` is a netfilter socket.
  */
 export function forgetUdpFlows(socket: NetlinkSocket, hostPorts: readonly number[], addresses: readonly string[]): void {
-  for (const family of FAMILIES) forgetFamily(socket, family, hostPorts, addresses.map((address) => addressBytes(address).toString('hex')));
+  const known = addresses.map(addressBytes);
+  // A look at one family's table takes milliseconds on a busy machine.
+  for (const [family, size] of FAMILIES) if (known.some(({ length }) => length === size)) forgetFamily(socket, family, hostPorts, known.map((bytes) => bytes.toString('hex')));
 }
 
 function forgetFamily(socket: NetlinkSocket, family: number, hostPorts: readonly number[], addresses: readonly string[]): void {

@@ -44,6 +44,8 @@ export function ensureBridge(room: NamespaceRoom, { name, addresses, mtu, ipv6, 
   // The host answers for the others, so that what containers of an `apart` network send each other is routed and judged.
   writeInterfaceSysctl('ipv4', name, 'proxy_arp_pvlan', apart ? '1' : '0');
   writeInterfaceSysctl('ipv4', name, 'send_redirects', apart ? '0' : '1');
+  // At once: the kernel would wait up to 0.8 s with each answer.
+  if (apart) writeSysctl(`ipv4/neigh/${name}/proxy_delay`, '0');
   if (!forwarding) return;
   enableIpv4Forwarding();
   if (ipv6) enableIpv6Forwarding();

@@ -30,6 +30,13 @@ export function u32(type: number, value: number): Buffer {
   return attribute(type, bytes);
 }
 
+/** In network order, as netfilter has its numbers. */
+export function u32be(type: number, value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value >>> 0);
+  return attribute(type, bytes);
+}
+
 /** A request that wants an acknowledgement; the socket fills in the sequence number. */
 export function message(type: number, flags: number, header: Uint8Array, ...attributes: Uint8Array[]): Buffer {
   const body = Buffer.concat([Buffer.alloc(16), header, ...attributes]);

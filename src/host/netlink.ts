@@ -40,16 +40,28 @@ export class NetlinkSocket implements Disposable {
 
   /** Sends all at once; the kernel carries them out in order. Throws the first failure after all were answered. */
   execute(requests: readonly Request[]): void {
-    if (requests.length === 0) return;
+    if (requests.length > 0) this.#perform(requests, []);
+  }
+
+  /** All of them or none, between the messages that begin and end a batch. */
+  transact(begin: Buffer, requests: readonly Request[], end: Buffer): void {
+    this.#perform(requests, [begin, end]);
+  }
+
+  #perform(requests: readonly Request[], [begin, end]: readonly Buffer[]): void {
+    begin?.writeUInt32LE(this.#sequence++, 8);
     const first = this.#sequence;
     for (const { message } of requests) {
       message.writeUInt16LE(message.readUInt16LE(6) | NLM_F.ACK, 6);
       message.writeUInt32LE(this.#sequence++, 8);
     }
-    send(this.#fd, Buffer.concat(requests.map(({ message }) => message)));
+    end?.writeUInt32LE(this.#sequence++, 8);
+    send(this.#fd, Buffer.concat([...(begin ? [begin] : []), ...requests.map(({ message }) => message), ...(end ? [end] : [])]));
     let failure: Error | undefined;
     for (let answered = 0; answered < requests.length; ) {
       for (const answer of this.#receive()) {
+        // A batch that is refused as a whole is answered once, to its beginning.
+        if (begin !== undefined && answer.type === NLMSG.ERROR && answer.sequence === first - 1) throw failureOf(answer, { what: 'begin a transaction', message: begin });
         const request = requests[answer.sequence - first];
         if (answer.type !== NLMSG.ERROR || request === undefined) continue;
         answered++;

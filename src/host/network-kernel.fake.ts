@@ -61,7 +61,7 @@ export class FakeNetworkKernel implements AsyncDisposable {
     await this.#begin('make', plan.interfaces.map(shown).join(' '));
     this.namespaces.set(plan.path, plan.interfaces.flatMap(hostLinks));
     for (const link of plan.interfaces.flatMap(hostLinks)) this.links.add(link);
-    return this.#change(rules);
+    return this.#change(rules.map(({ set }) => set).join(' '));
   };
 
   readonly plug: NetworkKernel['plug'] = async (path, item) => {
@@ -82,12 +82,17 @@ export class FakeNetworkKernel implements AsyncDisposable {
     await this.#begin('remove', '');
     for (const veth of this.namespaces.get(path) ?? []) this.links.delete(veth);
     this.namespaces.delete(path);
-    return { ...this.#change(rules), refused: undefined };
+    return { ...this.#change(rules.map(({ set }) => set).join(' ')), refused: undefined };
   };
 
   readonly deleteLinks: NetworkKernel['deleteLinks'] = async (names) => {
     await this.#begin('deleteLinks', names.join(' '));
     for (const name of names) this.links.delete(name);
+  };
+
+  readonly changeElements: NetworkKernel['changeElements'] = async (elements) => {
+    await this.#begin('changeElements', elements.map(({ change, set }) => `${change} ${set}`).join(' '));
+    return this.#change(elements.map(({ set }) => set).join(' '));
   };
 
   readonly applyRules: NetworkKernel['applyRules'] = async (rules) => {

@@ -3,6 +3,7 @@ import { EngineError, type ErrorCode } from '#base/errors.ts';
 import { workerUrl } from '#base/worker-entry.ts';
 import type { BridgePlan, BridgePort, ParentPlan } from './host-links.ts';
 import type { InterfacePlan, InterfaceSource, NamespacePlan, RoutePlan } from './netns.ts';
+import type { ElementChange } from './nft-elements.ts';
 import type { Address, Link, Route } from './rtnetlink.ts';
 
 /** What the machine's network looks like, routes of the main table. */
@@ -26,20 +27,22 @@ export interface NetworkOperations {
   ensureParent(plan: ParentPlan): void;
   /** Hosts' ends of containers' interfaces become ports of their bridges again. */
   adoptPorts(ports: readonly BridgePort[]): void;
-  /** Makes a namespace with its interfaces, then applies firewall rules; undoes the former when anything fails. */
-  make(plan: NamespacePlan, rules: string): RulesChange;
+  /** Makes a namespace with its interfaces, then changes elements of the firewall; undoes the former when anything fails. */
+  make(plan: NamespacePlan, elements: readonly ElementChange[]): RulesChange;
   /** Adds an interface to a namespace in use; undone when it fails. */
   plug(path: string, item: InterfacePlan, routes: readonly RoutePlan[]): void;
   /** Takes an interface out of a namespace in use. */
   unplug(path: string, source: InterfaceSource, name: string): void;
   route(path: string, routes: readonly RoutePlan[]): void;
   /**
-   * Applies firewall rules, then takes away the namespace's file; the kernel ends the namespace and its links soon after,
-   * once no process is in it. Rules that nft refuses are told in `refused`; the namespace is removed all the same.
+   * Changes elements of the firewall, then takes away the namespace's file; the kernel ends the namespace and its links soon after,
+   * once no process is in it. Changes that are refused are told in `refused`; the namespace is removed all the same.
    */
-  remove(path: string, rules: string): RulesChange & { refused: string | undefined };
+  remove(path: string, elements: readonly ElementChange[]): RulesChange & { refused: string | undefined };
   /** Missing ones are fine. Each takes the kernel up to 50 ms. */
   deleteLinks(names: readonly string[]): void;
+  /** Elements of sets and maps, in one transaction. */
+  changeElements(elements: readonly ElementChange[]): RulesChange;
   /** One nft transaction. */
   applyRules(ruleset: string): RulesChange;
   /** JSON of nft, undefined when there is no such thing. */
@@ -128,6 +131,7 @@ export function openNetworkKernel(): NetworkKernel & { warm(): void } {
     route: operation('route'),
     remove: operation('remove'),
     deleteLinks: operation('deleteLinks'),
+    changeElements: operation('changeElements'),
     applyRules: operation('applyRules'),
     listRules: operation('listRules'),
     forgetUdpFlows: operation('forgetUdpFlows'),

@@ -1,6 +1,7 @@
-import { messageOf } from '#base/errors.ts';
+import { EngineError, messageOf } from '#base/errors.ts';
 import { forgetUdpFlows } from './conntrack.ts';
 import { adoptPorts, ensureBridge, ensureParent } from './host-links.ts';
+import { changeElements, type ElementChange } from './nft-elements.ts';
 import { NamespaceRoom } from './netns.ts';
 import type { NetworkOperations, RulesChange } from './network-kernel.ts';
 import { openNetfilterSocket, openNft, rulesetGeneration, type Nft } from './nft.ts';
@@ -19,6 +20,16 @@ export function openNetworkOperations(): NetworkOperations {
   };
   const netfilterSocket = (): NetlinkSocket => (netfilter ??= openNetfilterSocket());
   const generation = (): number => rulesetGeneration(netfilterSocket());
+  const alter = (elements: readonly ElementChange[]): RulesChange => {
+    const before = generation();
+    if (elements.length === 0) return { before, after: before };
+    try {
+      changeElements(netfilterSocket(), elements);
+    } catch (error) {
+      throw new EngineError('internal', `nft refused: ${messageOf(error)}`, { cause: error });
+    }
+    return { before, after: generation() };
+  };
   const applyRules = (ruleset: string): RulesChange => {
     const before = generation();
     if (ruleset === '') return { before, after: before };
@@ -30,10 +41,10 @@ export function openNetworkOperations(): NetworkOperations {
     ensureBridge: (plan) => ensureBridge(room, plan),
     ensureParent: (plan) => ensureParent(room, plan),
     adoptPorts: (ports) => adoptPorts(room, ports),
-    make(plan, ruleset) {
+    make(plan, elements) {
       try {
         room.make(plan);
-        return applyRules(ruleset);
+        return alter(elements);
       } catch (error) {
         room.remove(plan.path);
         deleteLinks(plan.interfaces.flatMap(({ source }) => (source.kind === 'veth' ? [source.host] : [])));
@@ -50,10 +61,10 @@ export function openNetworkOperations(): NetworkOperations {
     },
     unplug: (path, source, name) => room.unplug(path, source, name),
     route: (path, routes) => room.route(path, routes),
-    remove(path, ruleset) {
+    remove(path, elements) {
       let change: RulesChange & { refused: string | undefined };
       try {
-        change = { ...applyRules(ruleset), refused: undefined };
+        change = { ...alter(elements), refused: undefined };
       } catch (error) {
         const now = generation();
         change = { before: now, after: now, refused: messageOf(error) };
@@ -62,6 +73,7 @@ export function openNetworkOperations(): NetworkOperations {
       return change;
     },
     deleteLinks,
+    changeElements: alter,
     applyRules,
     listRules: (what) => rules().list(what),
     forgetUdpFlows: (hostPorts, addresses) => forgetUdpFlows(netfilterSocket(), hostPorts, addresses),

@@ -16,8 +16,8 @@ const NFTA_GEN_PROC_PID = 2;
 export interface NetworkWatchOptions {
   /** Another process changed firewall rules, or so many changed that some of the news were lost. */
   onRules: () => void;
-  /** An interface of the host ended, whoever ended it. */
-  onLinkGone: (name: string) => void;
+  /** An interface of the host ended, whoever ended it; undefined when news were lost: it may have been any. */
+  onLinkGone: (name: string | undefined) => void;
 }
 
 /** Watches until disposed; does not keep the process alive. Where the kernel does not tell, nothing is told. */
@@ -25,7 +25,7 @@ export function watchNetwork({ onRules, onLinkGone }: NetworkWatchOptions): Disp
   const rules = listen(NETLINK_NETFILTER, NFTABLES_GROUP, onRules, (message) => {
     if (message.type === NFT_MSG_NEWGEN && !isOurs(message)) onRules();
   });
-  const links = listen(NETLINK_ROUTE, RTMGRP_LINK, () => {}, (message) => {
+  const links = listen(NETLINK_ROUTE, RTMGRP_LINK, () => onLinkGone(undefined), (message) => {
     const name = message.type === RTM_DELLINK ? attributeText(parseAttributes(message.body, 16).get(IFLA_IFNAME)) : undefined;
     if (name !== undefined) onLinkGone(name);
   });

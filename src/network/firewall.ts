@@ -1,8 +1,9 @@
 import type { Log } from '#base/log.ts';
 import type { NetworkKernel, RulesChange } from '#host/network-kernel.ts';
+import type { ElementChange } from '#host/nft-elements.ts';
 import type { FirewallState, LinkedPort, PublishedPort } from './firewall-state.ts';
 import { compileForeign, type ForeignChains, type PublishPolicy } from './nft-foreign.ts';
-import { compileAdd, compileDelete, compileRemoval, compileTable, compileUserTable, isWhole, listed, userTable } from './nft-table.ts';
+import { compileRemoval, compileTable, compileUserTable, elementChanges, isWhole, listed, userTable } from './nft-table.ts';
 
 /** Keeps the kernel's rules as the desired state says, also when other programs change or flush rules. */
 export class Firewall {
@@ -41,12 +42,12 @@ export class Firewall {
     this.#generation = undefined;
   }
 
-  additions(ports: readonly PublishedPort[], links: readonly LinkedPort[]): string {
-    return compileAdd(this.#state().table, ports, links);
+  additions(ports: readonly PublishedPort[], links: readonly LinkedPort[]): ElementChange[] {
+    return elementChanges('add', this.#state().table, ports, links);
   }
 
-  deletions(ports: readonly PublishedPort[], links: readonly LinkedPort[]): string {
-    return compileDelete(this.#state().table, ports, links);
+  deletions(ports: readonly PublishedPort[], links: readonly LinkedPort[]): ElementChange[] {
+    return elementChanges('delete', this.#state().table, ports, links);
   }
 
   /** Takes note of a change that we made; repairs when it shows that others changed rules before. */

@@ -144,7 +144,7 @@ export function createNetworks(options: NetworksOptions) {
       /** The fake kernel of tests tells nothing. */
       kernelTells: options.kernel === undefined,
       verifyRules: () => firewall.verify(),
-      isBridge: (name) => registry.networks().some(({ via }) => via?.kind === 'bridge' && via.name === name),
+      bridges: () => registry.networks().filter(isBridge).map(({ via }) => via.name),
       repair: prepare,
     });
 
@@ -207,7 +207,7 @@ export function createNetworks(options: NetworksOptions) {
           await sandboxes.discard(dead);
           ports.adopt(registry.living().flatMap((sandbox) => sandbox.ports));
           const known = new Set(registry.living().map(({ netnsPath }) => netnsPath));
-          for (const path of listFolder(layout.netns)) if (!known.has(path)) await kernel.remove(path, '');
+          for (const path of listFolder(layout.netns)) if (!known.has(path)) await kernel.remove(path, []);
           names.recover(registry.living());
           if (registry.networks().some((network) => isBridge(network) && hasNames({ networkName: network.name }))) names.warm();
           await whenReady();
@@ -235,7 +235,7 @@ export function createNetworks(options: NetworksOptions) {
       watch?.[Symbol.dispose]();
       watch = undefined;
       ready = undefined;
-      for (const path of listFolder(layout.netns)) await kernel.remove(path, '');
+      for (const path of listFolder(layout.netns)) await kernel.remove(path, []);
       await names.end();
       await sweeper.finish(true);
       await firewall.remove();

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { FirewallState, FirewalledNetwork, PublishedPort } from './firewall-state.ts';
 import { judge, type Packet } from './nft-rules.ts';
-import { compileAdd, compileDelete, compileTable, tableName } from './nft-table.ts';
+import { compileTable, elementChanges, tableName } from './nft-table.ts';
 
 const web: PublishedPort = { family: 4, protocol: 'tcp', hostAddress: '0.0.0.0', hostPort: 8080, address: '172.17.0.2', containerPort: 80 };
 const name: PublishedPort = { family: 4, protocol: 'udp', hostAddress: '127.0.0.1', hostPort: 5353, address: '172.18.0.2', containerPort: 53 };
@@ -42,15 +42,14 @@ test('the table of networks of every kind and ports of all', () => {
 });
 
 test('one port comes and goes as one element', () => {
-  assert.equal(
-    compileAdd('gantry', [web, name]),
-    'add element inet gantry published4 { tcp . 8080 : 172.17.0.2 . 80 }\nadd element inet gantry published4_at { 127.0.0.1 . udp . 5353 : 172.18.0.2 . 53 }\n',
-  );
-  assert.equal(
-    compileDelete('gantry', [web]),
-    'add element inet gantry published4 { tcp . 8080 : 172.17.0.2 . 80 }\ndelete element inet gantry published4 { tcp . 8080 }\n',
-  );
-  assert.equal(compileAdd('gantry', []), '');
+  assert.deepEqual(elementChanges('add', 'gantry', [web, name], []), [
+    { change: 'add', table: 'gantry', set: 'published4', key: [{ protocol: 'tcp' }, { port: 8080 }], value: [{ address: '172.17.0.2' }, { port: 80 }] },
+    { change: 'add', table: 'gantry', set: 'published4_at', key: [{ address: '127.0.0.1' }, { protocol: 'udp' }, { port: 5353 }], value: [{ address: '172.18.0.2' }, { port: 53 }] },
+  ]);
+  assert.deepEqual(elementChanges('delete', 'gantry', [open], [{ from: '10.0.0.1', to: '10.0.0.2', protocol: 'tcp', port: 1 }]), [
+    { change: 'delete', table: 'gantry', set: 'opened4', key: [{ address: '172.18.0.9' }, { protocol: 'tcp' }, { port: 443 }] },
+    { change: 'delete', table: 'gantry', set: 'linked', key: [{ address: '10.0.0.1' }, { address: '10.0.0.2' }, { protocol: 'tcp' }, { port: 1 }] },
+  ]);
 });
 
 test('the same rules tell why a packet passes or not', () => {

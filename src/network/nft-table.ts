@@ -1,3 +1,4 @@
+import type { ElementChange } from '#host/nft-elements.ts';
 import type { FirewallState, FirewalledNetwork, LinkedPort, PublishedPort } from './firewall-state.ts';
 import { CHAINS, members, opened, renderRule, type InterfaceSet } from './nft-rules.ts';
 
@@ -96,21 +97,17 @@ function chosenSource({ subnets4, subnets6, source4, source6, mode4, mode6 }: Fi
   ];
 }
 
-/** Adds published ports to a table that is there. */
-export function compileAdd(table: string, ports: readonly PublishedPort[], links: readonly LinkedPort[] = []): string {
+/** Adds published ports and links to a table that is there, or takes them away. */
+export function elementChanges(change: 'add' | 'delete', table: string, ports: readonly PublishedPort[], links: readonly LinkedPort[]): ElementChange[] {
   return [
-    ...ports.map((port) => `add element inet ${table} ${placeOf(port)} { ${port.hostPort === 0 ? openedKey(port) : element(port)} }\n`),
-    ...links.map((link) => `add element inet ${table} linked { ${linkedKey(link)} }\n`),
-  ].join('');
-}
-
-/** Takes published ports away; adding first makes it succeed when they were not there. */
-export function compileDelete(table: string, ports: readonly PublishedPort[], links: readonly LinkedPort[] = []): string {
-  return [
-    compileAdd(table, ports, links),
-    ...ports.map((port) => `delete element inet ${table} ${placeOf(port)} { ${port.hostPort === 0 ? openedKey(port) : key(port)} }\n`),
-    ...links.map((link) => `delete element inet ${table} linked { ${linkedKey(link)} }\n`),
-  ].join('');
+    ...ports.map((port): ElementChange => {
+      const { hostAddress, hostPort, protocol, address, containerPort } = port;
+      if (hostPort === 0) return { change, table, set: placeOf(port), key: [{ address }, { protocol }, { port: containerPort }] };
+      const at = isEverywhere(port) ? [] : [{ address: hostAddress }];
+      return { change, table, set: placeOf(port), key: [...at, { protocol }, { port: hostPort }], value: [{ address }, { port: containerPort }] };
+    }),
+    ...links.map(({ from, to, protocol, port }): ElementChange => ({ change, table, set: 'linked', key: [{ address: from }, { address: to }, { protocol }, { port }] })),
+  ];
 }
 
 export const compileRemoval = (table: string): string => `add table inet ${table}\ndelete table inet ${table}\n`;

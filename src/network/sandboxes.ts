@@ -173,7 +173,7 @@ export class Sandboxes {
       registry.saveSandbox({ ...sandbox, state: 'leaving' });
       this.#options.names.drop(sandbox);
       await this.#leave(sandbox);
-      await kernel.remove(sandbox.netnsPath, '');
+      await kernel.remove(sandbox.netnsPath, []);
     }
     if (sandboxes.length > 0) sweeper.start();
   }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { messageOf } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import { watchNetwork } from '#host/network-watch.ts';
@@ -12,26 +13,34 @@ interface WatchOptions {
   kernelTells: boolean;
   /** Looks whether others changed firewall rules, and mends them. */
   verifyRules: () => Promise<void>;
-  /** Whether the name is that of a bridge which a network stands on. */
-  isBridge: (name: string) => boolean;
+  /** Names of the bridges that networks stand on. */
+  bridges: () => readonly string[];
   /** Makes interfaces and rules as the records say. */
   repair: () => Promise<void>;
 }
 
 /** Mends at once what other programs break: rules that were flushed, bridges that were deleted. */
-export function watchMachine({ log, kernelTells, verifyRules, isBridge, repair }: WatchOptions): Watch {
+export function watchMachine({ log, kernelTells, verifyRules, bridges, repair }: WatchOptions): Watch {
   const verify = coalesced(verifyRules, (error) => log.warn('the firewall could not be looked at', { error }));
   const mend = coalesced(repair, (error) => log.warn('networks could not be mended', { error }));
-  const timer = setInterval(verify, INTERVAL).unref();
+  /** Asks the kernel only when it told of one that concerns us, or may have. */
+  const lookForBridges = (): void => {
+    const missing = bridges().filter((name) => !existsSync(`/sys/class/net/${name}`));
+    if (missing.length === 0) return;
+    log.warn('another program deleted a bridge; it is made again', { bridge: missing.join(', ') });
+    mend();
+  };
+  const timer = setInterval(() => {
+    verify();
+    if (kernelTells) lookForBridges();
+  }, INTERVAL).unref();
   let kernel: Disposable | undefined;
   try {
     kernel = kernelTells
       ? watchNetwork({
           onRules: verify,
           onLinkGone: (name) => {
-            if (!isBridge(name)) return;
-            log.warn('another program deleted a bridge; it is made again', { bridge: name });
-            mend();
+            if (name === undefined || bridges().includes(name)) lookForBridges();
           },
         })
       : undefined;
