@@ -46,7 +46,7 @@ export class Execs {
       version: 1, id: asExecId(newId()), container: record.id, request: body, created: this.#context.clock.now(),
       started: false, pid: 0, startTime: 0, exitCode: undefined, endedAt: 0,
     };
-    parseDetachKeys(body.DetachKeys);
+    parseDetachKeys(body.DetachKeys, 'escape');
     this.#store.forgetEndedBefore(this.#context.clock.now() - REMEMBERED);
     this.#context.store.transaction(() => {
       this.#store.insert(exec);

@@ -6,7 +6,7 @@ import type { Mounts } from '#host/mount.ts';
 import type { ContainerId } from '#spec/ids.ts';
 import type { ContainerRecord } from './container-record.ts';
 import type { Images } from './ports.ts';
-import { prepareInitLayer } from './oci/init-layer.ts';
+import { prepareInitLayer, withInitLayer } from './oci/init-layer.ts';
 
 export interface RootfsOptions {
   layout: Layout;
@@ -48,7 +48,7 @@ export class Rootfs {
 
   /** overlayfs lower folders, topmost first. Throws not_found when the image is gone. */
   lower(record: Pick<ContainerRecord, 'image'>): readonly string[] {
-    return [this.#initLayer, ...this.#options.images.lookup(record.image).layers];
+    return withInitLayer(this.#initLayer, this.#options.images.lookup(record.image).layers);
   }
 
   /** Mounts it unless it is mounted; returns where. */

@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rfc3339Nano } from '#base/clock.ts';
-import { codeOf, conflict, EngineError, messageOf, notModified, wrap } from '#base/errors.ts';
+import { codeOf, conflict, EngineError, invalid, messageOf, notModified, wrap } from '#base/errors.ts';
+import { initRefusal } from '#host/refusal.ts';
 import type { MonitoredProcess, RuntimeRefusal } from '#host/runtime.ts';
 import type { ContainerId } from '#spec/ids.ts';
 import type { RuntimeSpec } from '#spec/oci-runtime.ts';
@@ -76,6 +77,7 @@ async function make(context: ContainerContext, record: ContainerRecord, undo: As
   const log = logPolicy({ type: hostConfig.LogConfig?.Type ?? '', options: hostConfig.LogConfig?.Config ?? {} }, { labels: config.Labels ?? {}, env: config.Env ?? [] });
   const network = networkPlan(context, record);
   const namespaces = namespaceChoices(context, record, network);
+  if (context.facts.cgroupVersion === 1) checkShares(hostConfig.CpuShares ?? 0);
   const bundle = layout.bundle(id);
   monitor.forgetExit(layout.exits, id);
 
@@ -136,6 +138,12 @@ async function make(context: ContainerContext, record: ContainerRecord, undo: As
   const startedAt = rfc3339Nano(context.clock.nowNanos());
   await runtime.start(id);
   return { ...process, startedAt };
+}
+
+/** The kernel would take the nearest value it knows in silence; Docker's runtime reads it back and refuses. */
+function checkShares(shares: number): void {
+  const [kind, limit] = shares === 1 ? ['minimum', 2] : shares > 262_144 ? ['maximum', 262_144] : [];
+  if (kind !== undefined) throw invalid(initRefusal(`error setting cgroup config for procHooks process: the ${kind} allowed cpu-shares is ${limit}`));
 }
 
 /** Begins making the sandbox; what it made is undone even when something else fails first. */

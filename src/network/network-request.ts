@@ -3,7 +3,8 @@ import type { NetworkCreateRequest } from '#spec/wire/network.ts';
 import type { NetworkRecord } from './record.ts';
 
 export const PREDEFINED = ['bridge', 'host', 'none'] as const;
-export const isPredefined = (name: string): boolean => PREDEFINED.some((predefined) => predefined === name);
+/** `default` is what a container's network mode may say for the first of them. */
+export const isPredefined = (name: string): boolean => name === 'default' || PREDEFINED.some((predefined) => predefined === name);
 
 /** A create request whose configuration network was looked up and whose defaults were filled in. */
 export interface NetworkWish {

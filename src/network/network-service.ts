@@ -162,11 +162,11 @@ export class NetworkObjects {
     if (network.driver === 'host') throw new EngineError('forbidden', HOST_CONFLICT);
     if (network.driver === 'null') throw new EngineError('forbidden', 'container cannot be connected to multiple networks with one of the networks in private (none) mode');
     refuseMode(container.mode);
+    const settings = body.EndpointConfig ?? {};
+    checkEndpointSettings(network, settings);
     if (containers.networksOf(container.id).includes(network.name)) {
       throw new EngineError('forbidden', `endpoint with name ${container.name} already exists in network ${network.name}`);
     }
-    const settings = body.EndpointConfig ?? {};
-    checkEndpointSettings(network, settings);
     const plugged = await sandboxes.connect(container.id, network, settings);
     const files = plugged && (await this.#filesAfter(plugged, network));
     containers.connected(container.id, network.name, settings, files);
@@ -174,8 +174,14 @@ export class NetworkObjects {
 
   async disconnect(name: string, body: NetworkDisconnectRequest): Promise<void> {
     const { registry, containers, sandboxes } = this.#options;
-    const network = registry.get(name);
     const container = containers.find(body.Container);
+    if (body.Force === true && !registry.networks().some((known) => known.name === name || known.id.startsWith(name))) {
+      // The network went while the container was stopped.
+      if (!containers.networksOf(container.id).includes(name)) throw new EngineError('internal', `container ${container.id} is not connected to the network ${name}`);
+      containers.disconnected(container.id, name, undefined);
+      return;
+    }
+    const network = registry.get(name);
     if (network.driver === 'host') throw new EngineError('forbidden', container.mode === 'host' ? HOST_CONFLICT : `container ${container.id} is not connected to network host`);
     refuseMode(container.mode);
     const former = registry.sandboxOf(container.id)?.endpoints.find((endpoint) => endpoint.network === network.id);

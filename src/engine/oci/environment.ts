@@ -12,7 +12,8 @@ export function processEnvironment(options: {
   home: string;
 }): string[] {
   const base = [`PATH=${defaultPath}`, `HOSTNAME=${options.hostname}`, ...(options.tty ? ['TERM=xterm'] : [])];
-  const env = overlayEnvironment(base, options.env);
+  // An empty one is none, as for runc.
+  const env = overlayEnvironment(base, options.env).filter((entry) => entry !== 'HOME=');
   return env.some((entry) => entry.startsWith('HOME=')) ? env : [...env, `HOME=${options.home}`];
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 const folders = ['dev/pts', 'dev/shm', 'proc', 'sys', 'etc'];
@@ -20,4 +20,31 @@ export function prepareInitLayer(path: string): void {
   }
   symlinkSync('/proc/mounts', join(temporary, 'etc/mtab'));
   renameSync(temporary, path);
+}
+
+/** By the topmost layer: an image's layers never change. */
+const order = new Map<string, boolean>();
+
+/**
+ * An image's layers, topmost first, with the init layer among them: below, so that folders of the image keep their owner and
+ * mode. It lies on top where the image has something else than a folder in a place the engine mounts on (a link, say).
+ */
+export function withInitLayer(initLayer: string, layers: readonly string[]): readonly string[] {
+  const [top = ''] = layers;
+  let below = order.get(top);
+  if (below === undefined) {
+    below = ['dev', 'proc', 'sys', 'etc'].every((name) => isFolder(layers, name));
+    if (order.size > 1000) order.clear();
+    order.set(top, below);
+  }
+  return below ? [...layers, initLayer] : [initLayer, ...layers];
+}
+
+/** True as well when no layer has it. */
+function isFolder(layers: readonly string[], name: string): boolean {
+  for (const layer of layers) {
+    const found = lstatSync(join(layer, name), { throwIfNoEntry: false });
+    if (found !== undefined) return found.isDirectory();
+  }
+  return true;
 }

@@ -28,12 +28,12 @@ for (const [key, option] of Object.entries(OPTIONS) as [OptionKey, Option][]) {
   if (option.short !== undefined) flags.set(`-${option.short}`, target);
 }
 
-/** Reads the engine's own arguments: `--flag value`, `--flag=value`, `-H value`; booleans need no value. */
+/** Reads the engine's own arguments: `--flag value`, `--flag=value`, `-H value`, `-H=value`; booleans need no value. */
 export function parseCommandLine(args: readonly string[]): CommandLine {
   const texts = new Map<FlagTarget['key'], string[]>();
   const queue = [...args];
   for (let word = queue.shift(); word !== undefined; word = queue.shift()) {
-    const at = word.startsWith('--') ? word.indexOf('=') : -1;
+    const at = word.startsWith('-') ? word.indexOf('=') : -1;
     const name = at < 0 ? word : word.slice(0, at);
     const target = flags.get(name);
     if (target === undefined) throw invalid(name.startsWith('-') ? `unknown flag: ${name}` : `unexpected argument: ${name}`);
