@@ -4,7 +4,7 @@ import { conflict, EngineError, messageOf, notFound } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
 import { monitorFiles, readPid } from '#host/monitor-files.ts';
 import { sendSignal } from '#host/pidfd.ts';
-import type { AttachConnection, ExitStatus, RuntimeRefusal } from '#host/runtime.ts';
+import type { AttachConnection, ExecTarget, ExitStatus, RuntimeRefusal } from '#host/runtime.ts';
 import { asExecId, type ContainerId, type ExecId } from '#spec/ids.ts';
 import type { OutputChunk, StdioSession } from '#spec/streams.ts';
 import type { ExecCreateRequest, ExecInspectResponse, ExecStartRequest, IDResponse } from '#spec/wire/container.ts';
@@ -52,6 +52,11 @@ export class Execs {
       this.#store.insert(exec);
       emitContainer(this.#context, record, `exec_create: ${commandText(body)}`, { execID: exec.id });
     });
+    // Clients that want its streams start it next.
+    if (body.Tty !== true && (body.AttachStdout === true || body.AttachStderr === true || body.AttachStdin === true)) {
+      mkdirSync(this.#bundle(exec), { recursive: true, mode: 0o700 });
+      this.#context.monitor.expect(this.#target(record, exec));
+    }
     return { Id: exec.id };
   }
 
@@ -186,8 +191,9 @@ export class Execs {
   }
 
   async #launch(record: ContainerRecord, exec: ExecRecord, request: ExecCreateRequest, attach: ((bundle: string) => Promise<void>) | undefined): Promise<void> {
-    const { layout, monitor, rootfs, facts, defaults, processes } = this.#context;
+    const { monitor, rootfs, facts, defaults, processes } = this.#context;
     const bundle = this.#bundle(exec);
+    const target = this.#target(record, exec);
     this.#exits.set(exec.id, Promise.withResolvers());
     this.#context.store.transaction(() => {
       this.#store.save({ ...exec, started: true });
@@ -200,18 +206,7 @@ export class Execs {
       );
       mkdirSync(bundle, { recursive: true, mode: 0o700 });
       const { pid } = await monitor.launch(
-        {
-          id: exec.id,
-          bundle,
-          runtime: this.#context.runtime(record.hostConfig.Runtime ?? undefined).path,
-          runtimeState: layout.runtimeState,
-          exitDir: layout.exits,
-          terminal: request.Tty ?? false,
-          stdin: request.AttachStdin === true,
-          stdinStaysOpen: false,
-          log: undefined,
-          exec: { container: record.id, process, pidFile: join(bundle, 'pid') },
-        },
+        { ...target, exec: { ...target.exec, process } },
         attach && (() => attach(bundle)),
       );
       const now = this.#store.get(exec.id);
@@ -222,6 +217,24 @@ export class Execs {
       this.#finish(this.#store.get(exec.id) ?? exec, refusal?.exitCode === 127 ? 127 : 126);
       throw error;
     }
+  }
+
+  /** What the monitor is told of an exec, but for the process. */
+  #target(record: ContainerRecord, exec: ExecRecord): ExecTarget {
+    const { layout } = this.#context;
+    const bundle = this.#bundle(exec);
+    return {
+      id: exec.id,
+      bundle,
+      runtime: this.#context.runtime(record.hostConfig.Runtime ?? undefined).path,
+      runtimeState: layout.runtimeState,
+      exitDir: layout.exits,
+      terminal: exec.request.Tty ?? false,
+      stdin: exec.request.AttachStdin === true,
+      stdinStaysOpen: false,
+      log: undefined,
+      exec: { container: record.id, pidFile: join(bundle, 'pid') },
+    };
   }
 
   #finish(exec: ExecRecord, exitCode: number): void {

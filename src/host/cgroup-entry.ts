@@ -25,6 +25,8 @@ export interface CgroupEntry {
   /** The runtime's `--root` for this exec. */
   stateRoot: string;
   cgroupPath: string;
+  /** The container's first process. */
+  pid: number;
 }
 
 /**
@@ -34,13 +36,13 @@ export interface CgroupEntry {
  */
 export function prepareEntry(cgroups: CgroupHierarchies, stateRoot: string, container: string, folder: string): CgroupEntry | undefined {
   if (cgroups.version !== 1) return undefined;
-  const cgroupPath = readRuntimeStatus(stateRoot, container, cgroups)?.cgroupPath;
-  if (cgroupPath === undefined || !cgroupPath.startsWith('/') || isFrozen(cgroups, cgroupPath) || isCrowded(cgroups, cgroupPath)) return undefined;
+  const { cgroupPath, pid } = readRuntimeStatus(stateRoot, container, cgroups) ?? {};
+  if (cgroupPath === undefined || pid === undefined || !cgroupPath.startsWith('/') || isFrozen(cgroups, cgroupPath) || isCrowded(cgroups, cgroupPath)) return undefined;
   const unified = cgroups.unified === undefined ? undefined : join(cgroups.unified, cgroupPath);
   const tasks = cgroupFolders(cgroups, cgroupPath).filter((path) => path !== unified).map((path) => join(path, 'tasks')).filter((path) => existsSync(path));
   if (tasks.length === 0) return undefined;
   try {
-    return { prefix: ['/bin/sh', '-c', JOIN, 'sh', ...frozenLast(cgroups, tasks), '--'], stateRoot: withoutCgroup(join(stateRoot, container), folder, container), cgroupPath };
+    return { prefix: ['/bin/sh', '-c', JOIN, 'sh', ...frozenLast(cgroups, tasks), '--'], stateRoot: withoutCgroup(join(stateRoot, container), folder, container), cgroupPath, pid };
   } catch (error) {
     // A state folder of another runtime's shape, or the container ends at this moment.
     if (isErrno(error, 'ENOENT')) return undefined;
@@ -77,43 +79,66 @@ function withoutCgroup(state: string, folder: string, container: string): string
   return folder;
 }
 
+/** Whether what was prepared still fits: the same run of the container, not frozen, with room. */
+export function isOpenTo(cgroups: CgroupHierarchies, stateRoot: string, container: string, { cgroupPath, pid }: CgroupEntry): boolean {
+  const status = readRuntimeStatus(stateRoot, container, cgroups);
+  return status?.cgroupPath === cgroupPath && status.pid === pid && !isFrozen(cgroups, cgroupPath) && !isCrowded(cgroups, cgroupPath);
+}
+
 const visitors = new Set<number>();
 
 /** Whether this pid is a runtime that waits for its exec and stands in the container's cgroups for a moment. */
 export const isVisitor = (pid: number): boolean => visitors.has(pid);
 
-/**
- * After an exec started: once it turns out to last, takes the runtime out of the container's cgroups and the processes into
- * that of v2, which on such hosts has no controllers. Disposed when the exec ended.
- */
-export function settleVisit(cgroups: CgroupHierarchies, cgroupPath: string, runtime: number, patience = 50): Disposable {
-  visitors.add(runtime);
-  let over = false;
-  const timer = setTimeout(() => void leave(), patience).unref();
-  const leave = async (): Promise<void> => {
+/** A runtime's stay in a container's cgroups. */
+export class Visit {
+  readonly #cgroups: CgroupHierarchies;
+  readonly #cgroupPath: string;
+  readonly #runtime: number;
+  #timer: NodeJS.Timeout | undefined;
+  #over = false;
+
+  constructor(cgroups: CgroupHierarchies, cgroupPath: string, runtime: number) {
+    this.#cgroups = cgroups;
+    this.#cgroupPath = cgroupPath;
+    this.#runtime = runtime;
+    visitors.add(runtime);
+  }
+
+  /**
+   * The process runs, in the cgroups that it inherited. Once it turns out to last, the runtime is taken out of them, and
+   * the processes are put into that of v2, which on such hosts has no controllers.
+   */
+  started(patience = 50): void {
+    if (this.#over || this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => void this.#leave(), patience).unref();
+  }
+
+  /** The runtime ended. */
+  end(): void {
+    this.#over = true;
+    clearTimeout(this.#timer);
+    visitors.delete(this.#runtime);
+  }
+
+  async #leave(): Promise<void> {
+    const cgroups = this.#cgroups;
     try {
       for (const [name, path] of ownCgroups(await readFile('/proc/self/cgroup', 'utf8'))) {
         const root = cgroups.v1.get(name);
         // A pid that was reaped may be another's.
-        if (over) return;
-        if (root !== undefined) await move(runtime, join(root, path));
+        if (this.#over) return;
+        if (root !== undefined) await move(this.#runtime, join(root, path));
       }
-      visitors.delete(runtime);
+      visitors.delete(this.#runtime);
       if (cgroups.unified === undefined) return;
-      const [inside, target] = [cgroupFolder(cgroups, cgroupPath, 'freezer') ?? cgroupFolder(cgroups, cgroupPath, 'pids'), join(cgroups.unified, cgroupPath)];
+      const [inside, target] = [cgroupFolder(cgroups, this.#cgroupPath, 'freezer') ?? cgroupFolder(cgroups, this.#cgroupPath, 'pids'), join(cgroups.unified, this.#cgroupPath)];
       const there = new Set(pidsBelow(target));
       for (const pid of inside === undefined ? [] : pidsBelow(inside)) if (!there.has(pid) && !visitors.has(pid)) await move(pid, target);
     } catch {
       // The container ended meanwhile.
     }
-  };
-  return {
-    [Symbol.dispose]: () => {
-      over = true;
-      clearTimeout(timer);
-      visitors.delete(runtime);
-    },
-  };
+  }
 }
 
 const move = (pid: number, folder: string): Promise<void> => writeFile(join(folder, 'cgroup.procs'), String(pid)).catch(() => {});

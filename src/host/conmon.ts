@@ -1,5 +1,4 @@
 import { closeSync, constants, openSync, readdirSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
-import { Socket } from 'node:net';
 import { basename, dirname } from 'node:path';
 import { EngineError, isErrno } from '#base/errors.ts';
 import { connectAttachSocket } from './attach-socket.ts';
@@ -7,10 +6,12 @@ import { killCgroup, removeCgroup, type CgroupHierarchies } from './cgroup.ts';
 import { createCrun } from './crun.ts';
 import { makeExecExitDir, readExitFile, removeExitFile, watchExitFiles } from './exit-files.ts';
 import { execDirectly } from './direct-exec.ts';
+import { LineReader } from './line-reader.ts';
 import { monitorFiles, readBundleConfig, readPid, readRuntimeLog, refusal } from './monitor-files.ts';
 import { minimalEnvironment, processes } from './process.ts';
 import type { AttachConnection, ExitStatus, Monitor, MonitoredProcess, MonitorOptions } from './runtime.ts';
 import { pipe, reap, spawnProgram } from './spawn.ts';
+import { WaitingRuntimes } from './waiting-runtime.ts';
 
 export interface ConmonOptions {
   /** conmon's own path. */
@@ -28,10 +29,18 @@ export function createConmon(options: ConmonOptions): Monitor {
   const withOom = (id: string, status: { code: number; at: bigint }): ExitStatus => ({ ...status, oomKilled: options.oomKilled(id) });
   // Execs that run without a monitor, until their client attached.
   const direct = new Map<string, AttachConnection>();
+  const waiting = new WaitingRuntimes(options.cgroups);
   return {
+    expect: (target) => waiting.prepare(target),
     launch: async (request, beforeStart) => {
-      if (request.exec === undefined || request.terminal || beforeStart === undefined) return launch(options, deadline, request, beforeStart);
-      const { process, connection } = await execDirectly({ ...request, exec: request.exec }, options.cgroups, deadline);
+      const { exec } = request;
+      if (exec === undefined) return launch(options, deadline, request, beforeStart);
+      const ready = await waiting.take({ ...request, exec });
+      if (request.terminal || beforeStart === undefined) {
+        ready?.dismiss();
+        return launch(options, deadline, request, beforeStart);
+      }
+      const { process, connection } = await execDirectly({ ...request, exec }, options.cgroups, deadline, ready);
       direct.set(request.bundle, connection);
       try {
         await beforeStart();
@@ -332,61 +341,4 @@ async function reopenLog(bundle: string, path: string): Promise<void> {
 
 function inode(path: string): bigint | undefined {
   return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
-}
-
-/** Lines from a pipe; owns the descriptor. */
-class LineReader {
-  readonly #socket: Socket;
-  #text = '';
-  #ended = false;
-  #wake = Promise.withResolvers<void>();
-
-  constructor(fd: number) {
-    this.#socket = new Socket({ fd, readable: true, writable: false });
-    this.#socket.setEncoding('utf8');
-    this.#socket.on('data', (text: string) => {
-      this.#text += text;
-      this.#notify();
-    });
-    const end = (): void => {
-      this.#ended = true;
-      this.#notify();
-    };
-    this.#socket.on('error', end);
-    this.#socket.on('close', end);
-  }
-
-  #notify(): void {
-    this.#wake.resolve();
-    this.#wake = Promise.withResolvers();
-  }
-
-  /** The next line, or undefined at the end. Rejects with the signal's reason. */
-  async next(signal: AbortSignal): Promise<string | undefined> {
-    await this.peek(signal);
-    const end = this.#text.indexOf('\n');
-    const line = end < 0 ? this.#text : this.#text.slice(0, end);
-    this.#text = end < 0 ? '' : this.#text.slice(end + 1);
-    return line === '' && this.#ended ? undefined : line;
-  }
-
-  /** Resolves when a line or the end is there, without taking it. */
-  async peek(signal: AbortSignal): Promise<string | undefined> {
-    while (!this.#text.includes('\n') && !this.#ended) {
-      const aborted = Promise.withResolvers<never>();
-      const abort = (): void => aborted.reject(signal.reason as Error);
-      signal.addEventListener('abort', abort, { once: true });
-      try {
-        signal.throwIfAborted();
-        await Promise.race([this.#wake.promise, aborted.promise]);
-      } finally {
-        signal.removeEventListener('abort', abort);
-      }
-    }
-    return this.#text === '' ? undefined : this.#text;
-  }
-
-  close(): void {
-    this.#socket.destroy();
-  }
 }

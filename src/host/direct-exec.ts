@@ -1,16 +1,15 @@
-import { closeSync, readSync, renameSync, watch, writeFileSync } from 'node:fs';
+import { readSync, renameSync, watch, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { EngineError, isErrno } from '#base/errors.ts';
 import type { OutputChunk } from '#spec/streams.ts';
 import type { CgroupHierarchies } from './cgroup.ts';
-import { prepareEntry, settleVisit, type CgroupEntry } from './cgroup-entry.ts';
-import { minimalEnvironment } from './process.ts';
+import type { Visit } from './cgroup-entry.ts';
 import { monitorFiles, readPid, readRuntimeLog, refusal } from './monitor-files.ts';
 import { OutputQueue } from './output-queue.ts';
 import type { AttachConnection, MonitoredProcess, MonitorOptions } from './runtime.ts';
-import { startablePath } from './sealed-program.ts';
-import { pipe, reap, reapSoon, spawnProgram } from './spawn.ts';
+import { reap, reapSoon } from './spawn.ts';
+import { spawnExec, startWaiting, type ExecPipes, type WaitingRuntime } from './waiting-runtime.ts';
 
 export interface DirectProcess {
   process: MonitoredProcess;
@@ -23,72 +22,30 @@ export type ExecOptions = MonitorOptions & { exec: NonNullable<MonitorOptions['e
  * An exec without a terminal as a child of the engine: the runtime itself waits for the process, and pipes lead straight
  * here. Half the time of one with a monitor. When it ends, the engine writes the exit file that a monitor would have
  * written. Should the engine die, the process goes on but meets closed pipes, and its exit code is lost: for clients
- * whose connection is lost at that moment anyway.
+ * whose connection is lost at that moment anyway. `ready` is a runtime that waits for this exec.
  */
-export async function execDirectly(request: ExecOptions, cgroups: CgroupHierarchies, deadline: number): Promise<DirectProcess> {
+export async function execDirectly(request: ExecOptions, cgroups: CgroupHierarchies, deadline: number, ready?: WaitingRuntime): Promise<DirectProcess> {
+  const waiting = ready ?? (await startWaiting(request, cgroups));
+  if (waiting !== undefined) {
+    waiting.run(request.exec.process);
+    const running = new DirectExec(request, waiting.child, waiting.visit, waiting.pipes);
+    try {
+      return await running.whenStarted(deadline);
+    } catch (error) {
+      // The way into the cgroups was barred before the runtime did a thing: it may find another.
+      if (!running.barred) throw error;
+    }
+  }
   writeFileSync(monitorFiles.execProcess(request.bundle), JSON.stringify(request.exec.process), { mode: 0o600 });
-  const entry = basename(request.runtime) === 'crun' ? prepareEntry(cgroups, request.runtimeState, request.exec.container, join(dirname(request.bundle), 'entry')) : undefined;
-  if (entry !== undefined) {
-    const entered = await start(request, cgroups, entry, deadline);
-    if (entered !== undefined) return entered;
-  }
-  const process = await start(request, cgroups, undefined, deadline);
-  if (process === undefined) throw new EngineError('internal', 'the runtime ended without having started the process');
-  return process;
-}
-
-/** Undefined when the way into the cgroups was barred before the runtime said a word: it may find another. */
-async function start(request: ExecOptions, cgroups: CgroupHierarchies, entry: CgroupEntry | undefined, deadline: number): Promise<DirectProcess | undefined> {
-  const { bundle, exec } = request;
-  const input = request.stdin ? pipe() : undefined;
-  const [stdout, stderr, life] = [pipe(), pipe(), pipe()];
-  let child: number;
-  try {
-    const [path, ...args] = [
-      ...(entry?.prefix ?? []),
-      startablePath(request.runtime),
-      `--root=${entry?.stateRoot ?? request.runtimeState}`,
-      `--log=${monitorFiles.runtimeLog(bundle)}`,
-      '--log-format=json',
-      'exec',
-      '--process', monitorFiles.execProcess(bundle),
-      '--pid-file', exec.pidFile,
-      exec.container,
-    ];
-    child = await spawnProgram({
-      path,
-      args,
-      env: minimalEnvironment(),
-      stdio: [input?.read ?? null, stdout.write, stderr.write],
-      // Held by the runtime alone, so its end is the runtime's.
-      keep: [life.write],
-    });
-  } catch (error) {
-    for (const each of [input, stdout, stderr, life]) if (each) for (const fd of [each.read, each.write]) closeSync(fd);
-    throw error;
-  }
-  for (const fd of [input?.read, stdout.write, stderr.write, life.write]) if (fd !== undefined) closeSync(fd);
-  const visit = entry === undefined ? undefined : settleVisit(cgroups, entry.cgroupPath, child);
-  const running = new DirectExec(request, child, visit, { input: input?.write, stdout: stdout.read, stderr: stderr.read, life: life.read });
-  const timer = setTimeout(() => running.abandon(), deadline);
-  try {
-    const pid = await running.started;
-    return { process: { pid, monitorPid: child }, connection: running };
-  } catch (error) {
-    if (entry !== undefined && running.barred) return undefined;
-    throw error;
-  } finally {
-    clearTimeout(timer);
-  }
+  const { child, pipes } = await spawnExec(request, { process: monitorFiles.execProcess(request.bundle) });
+  return new DirectExec(request, child, undefined, pipes).whenStarted(deadline);
 }
 
 class DirectExec implements AttachConnection {
   readonly output: AsyncIterable<OutputChunk>;
-  /** The process's pid, 0 when it ended before it could be read; rejects with the runtime's refusal. */
-  readonly started: Promise<number>;
   readonly #request: ExecOptions;
   readonly #child: number;
-  readonly #visit: Disposable | undefined;
+  readonly #visit: Visit | undefined;
   readonly #fds: Record<'stdout' | 'stderr', number>;
   readonly #streams: Record<'stdout' | 'stderr', Socket>;
   readonly #input: Socket | undefined;
@@ -100,14 +57,13 @@ class DirectExec implements AttachConnection {
   /** It ended before the runtime started anything or complained. */
   barred = false;
 
-  constructor(request: ExecOptions, child: number, visit: Disposable | undefined, fds: { input: number | undefined; stdout: number; stderr: number; life: number }) {
+  constructor(request: ExecOptions, child: number, visit: Visit | undefined, fds: ExecPipes) {
     this.#request = request;
     this.#child = child;
     this.#visit = visit;
     this.#fds = fds;
     this.#queue = new OutputQueue({ pause: () => this.#flow(false), resume: () => this.#flow(true) });
     this.output = this.#queue;
-    this.started = this.#start.promise;
     this.#streams = { stdout: this.#reader('stdout', fds.stdout), stderr: this.#reader('stderr', fds.stderr) };
     this.#input = fds.input === undefined ? undefined : new Socket({ fd: fds.input, readable: false, writable: true });
     this.#input?.on('error', () => {});
@@ -115,6 +71,17 @@ class DirectExec implements AttachConnection {
     life.on('error', () => {});
     life.resume().once('close', () => this.#reap());
     this.#pidWatch = this.#watchPidFile();
+  }
+
+  /** With the process's pid, 0 when it ended before it could be read; rejects with the runtime's refusal. */
+  async whenStarted(deadline: number): Promise<DirectProcess> {
+    const timer = setTimeout(() => this.#abandon(), deadline);
+    try {
+      const pid = await this.#start.promise;
+      return { process: { pid, monitorPid: this.#child }, connection: this };
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #reader(stream: 'stdout' | 'stderr', fd: number): Socket {
@@ -147,17 +114,18 @@ class DirectExec implements AttachConnection {
     const pid = readPid(this.#request.exec.pidFile);
     if (pid === undefined) return;
     this.#pidWatch[Symbol.dispose]();
+    this.#visit?.started();
     this.#start.resolve(pid);
   }
 
-  /** The runtime hung before the process started: it is killed and `started` rejects. */
-  abandon(): void {
+  /** The runtime hung before the process started: it is killed, and the start fails. */
+  #abandon(): void {
     this.#late = true;
     process.kill(this.#child, 'SIGKILL');
   }
 
   #reap(): void {
-    this.#visit?.[Symbol.dispose]();
+    this.#visit?.end();
     const code = reap(this.#child);
     if (code !== undefined) this.#end(code);
     // The descriptors of a process close a moment before it can be reaped.

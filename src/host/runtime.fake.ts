@@ -25,6 +25,7 @@ export class FakeMachine {
   #listeners = new Set<(id: string, status: ExitStatus) => void>();
 
   readonly monitor: Monitor = {
+    expect: () => {},
     launch: async (options, beforeStart) => this.#launch(options, beforeStart),
     attach: async (bundle) => this.#attach(bundle),
     resize: async () => {},

@@ -34,6 +34,9 @@ export interface MonitorOptions {
   exec?: { container: string; process: Process; pidFile: string };
 }
 
+/** An exec of which everything is known but what it runs. */
+export type ExecTarget = Omit<MonitorOptions, 'exec'> & { exec: Omit<NonNullable<MonitorOptions['exec']>, 'process'> };
+
 export interface MonitoredProcess {
   /** Host pid of the container's (or exec's) first process. */
   pid: number;
@@ -55,6 +58,8 @@ export interface AttachConnection {
 }
 
 export interface Monitor {
+  /** An exec was made that is likely to be launched with a client in a moment. Never fails; nothing is owed when it is not. */
+  expect(target: ExecTarget): void;
   /**
    * Starts a conmon, which has the runtime create the container (not start it) or run the exec.
    * Throws EngineError with `details.refusal: RuntimeRefusal` when the runtime said no; nothing is left behind then.

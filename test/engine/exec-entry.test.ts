@@ -1,6 +1,8 @@
 /** What an exec is bound by: whatever way it takes into the container, it is held by the same things as the first process. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { request } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import { detectCgroups } from '../../src/host/cgroup.ts';
 import { createDockerCli, until, type DockerCli } from '../clients/docker-cli.ts';
@@ -141,4 +143,73 @@ describe('an exec', () => {
     assert.deepEqual(results.map(({ code, stdout }) => [code, stdout]), Array.from({ length: 20 }, (_, index) => [index, `${index}\n`]));
     await docker.ok(['rm', '-f', 'busy']);
   });
+
+  it('that is made and not started leaves no runtime waiting, also when the engine dies', async () => {
+    const { id } = await sleeper('waiting');
+    const create = async (): Promise<string> => {
+      const answer = await fetchFrom(engine.socket, 'POST', '/v1.45/containers/waiting/exec', { Cmd: ['true'], AttachStdout: true });
+      return (JSON.parse(answer) as { Id: string }).Id;
+    };
+    const runtimes = (): number[] => runtimesOf(id);
+    const made = await Promise.all(Array.from({ length: 20 }, create));
+    assert.ok(runtimes().length <= 8, 'bounded');
+    await until(async () => runtimes().length === 0);
+    // Started late it runs all the same.
+    const late = await fetchFrom(engine.socket, 'POST', `/v1.45/exec/${made[0]}/start`, {});
+    assert.equal(late, '');
+    assert.match(await fetchFrom(engine.socket, 'GET', `/v1.45/exec/${made[0]}/json`), /"ExitCode":0/);
+    await create();
+    await until(async () => runtimes().length > 0);
+    const pid = engine.enginePid();
+    process.kill(pid, 'SIGKILL');
+    await until(async () => engine.enginePid() !== pid && (await docker(['version'])).code === 0);
+    await until(async () => runtimes().length === 0);
+    await docker.ok(['exec', 'waiting', 'true']);
+    await docker.ok(['rm', '-f', 'waiting']);
+  });
+
+  it('that was made before its container was restarted or paused enters what is there when it starts', async () => {
+    await sleeper('changed', '--stop-timeout', '0');
+    const create = async (): Promise<string> => (JSON.parse(await fetchFrom(engine.socket, 'POST', '/v1.45/containers/changed/exec', { Cmd: ['cat', '/proc/1/comm', '/proc/self/cgroup'], AttachStdout: true, AttachStderr: true })) as { Id: string }).Id;
+    const first = await create();
+    await docker.ok(['restart', 'changed']);
+    const refused = await fetchFrom(engine.socket, 'POST', `/v1.45/exec/${first}/start`, {});
+    assert.doesNotMatch(refused, /sleep/, 'its container’s former run is over');
+    const second = await create();
+    await docker.ok(['pause', 'changed']);
+    assert.match(await fetchFrom(engine.socket, 'POST', `/v1.45/exec/${second}/start`, {}), /is paused/);
+    await docker.ok(['unpause', 'changed']);
+    assert.match(await fetchFrom(engine.socket, 'POST', `/v1.45/exec/${second}/start`, {}), /sleep\n/);
+    await docker.ok(['rm', '-f', 'changed']);
+  });
+
+  it('takes more than a pipe holds of arguments and variables', async () => {
+    await sleeper('much');
+    const words = Array.from({ length: 30 }, (_, index) => `${index}${'x'.repeat(9000)}`);
+    const { stdout } = await docker.ok(['exec', '-e', `LONG=${'y'.repeat(100_000)}`, 'much', 'sh', '-c', 'echo $# ${#LONG}', 'sh', ...words]);
+    assert.equal(stdout, '30 100000\n');
+    await docker.ok(['rm', '-f', 'much']);
+  });
 });
+
+/** Runtimes that are on their way into this container. */
+function runtimesOf(id: string): number[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
+      return words.includes('exec') && words.includes('--pid-file') && words.includes(id);
+    } catch {
+      return false;
+    }
+  });
+}
+
+function fetchFrom(socketPath: string, method: string, path: string, body?: unknown): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath, method, path, agent: false, headers: body === undefined ? {} : { 'Content-Type': 'application/json' } }, (answer) => {
+      text(answer).then(resolve, reject);
+    });
+    call.on('error', reject);
+    call.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
