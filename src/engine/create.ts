@@ -10,7 +10,7 @@ import type { EndpointSettings } from '#spec/wire/network.ts';
 import type { ContainerDefinition, ContainerRecord } from './container-record.ts';
 import { emitContainer, imageMountOwner, isContainerMode, modeTarget, type ContainerContext } from './context.ts';
 import { generateName, parseContainerName } from './container-names.ts';
-import { parseLink } from './links.ts';
+import { parseLink, onDefaultBridge } from './links.ts';
 import { checkLogConfig } from './logs/log-config.ts';
 import { draftMounts, planMounts, type MountDraft } from './mounts.ts';
 import { decideContainer } from './oci/create.ts';
@@ -142,18 +142,22 @@ function networkName({ networks }: ContainerContext, given: string): string {
   }
 }
 
-/** A link's target by id, so that a later rename does not part the two. An unknown one is no missing image either. */
-function linkById({ store }: ContainerContext, link: string): string {
+/**
+ * A link's target by id, so that a later rename does not part the two. An unknown one is no missing image either; on networks
+ * of one's own it may come later.
+ */
+function linkById({ store }: ContainerContext, link: string, mustExist: boolean): string {
   const { target, alias } = parseLink(link);
   try {
     return `${store.find(target).id}:${alias}`;
   } catch (error) {
+    if (!mustExist && codeOf(error) === 'not_found') return link;
     throw invalid(`could not get container for ${target}: ${messageOf(error)}`, { cause: error });
   }
 }
 
 function withLinksById(context: ContainerContext, hostConfig: HostConfig): HostConfig {
-  return hostConfig.Links ? { ...hostConfig, Links: hostConfig.Links.map((link) => linkById(context, link)) } : hostConfig;
+  return hostConfig.Links ? { ...hostConfig, Links: hostConfig.Links.map((link) => linkById(context, link, onDefaultBridge({ hostConfig }))) } : hostConfig;
 }
 
 /** Containers named by modes are kept by id, so that a later rename does not part them. */

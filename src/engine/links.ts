@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, conflict, EngineError, invalid } from '#base/errors.ts';
-import type { ContainerId } from '#spec/ids.ts';
+import { asContainerId, type ContainerId } from '#spec/ids.ts';
 import { hasProcess } from './container-state.ts';
 import type { ContainerRecord } from './container-record.ts';
 import type { ContainerContext } from './context.ts';
@@ -101,7 +101,7 @@ export function parseLink(link: string): { target: string; alias: string } {
   return { target, alias: alias.split('/').at(-1) ?? alias };
 }
 
-const onDefaultBridge = ({ hostConfig }: ContainerRecord): boolean => ['', 'bridge', 'default'].includes(hostConfig.NetworkMode ?? '');
+export const onDefaultBridge = ({ hostConfig }: Pick<ContainerRecord, 'hostConfig'>): boolean => ['', 'bridge', 'default'].includes(hostConfig.NetworkMode ?? '');
 
 function linksOf({ store }: Pick<LinkContext, 'store'>, record: ContainerRecord): { alias: string; other: ContainerRecord }[] {
   return (record.hostConfig.Links ?? []).flatMap((link) => {
@@ -121,11 +121,17 @@ function linked(context: LinkContext, record: ContainerRecord, strict: boolean):
       if (strict) throw conflict(`Cannot link to a non running container: /${other.name} AS /${record.name}/${alias}`);
       return [];
     }
-    const endpoints = Object.values(context.networks.find(other.id)?.endpoints ?? {});
+    const endpoints = Object.values(context.networks.find(sandboxOwner(other))?.endpoints ?? {});
     const address = endpoints.find(({ IPAddress }) => IPAddress)?.IPAddress;
     if (address === undefined && strict) throw invalid(`Cannot link to container /${other.name}: it has no address`);
     return address === undefined ? [] : [{ alias, other, address }];
   });
+}
+
+/** Itself, or the container whose network it joined. */
+function sandboxOwner({ id, hostConfig }: ContainerRecord): ContainerId {
+  const joined = /^container:(.+)$/.exec(hostConfig.NetworkMode ?? '')?.[1];
+  return joined === undefined ? id : asContainerId(joined);
 }
 
 /** Lowest first, TCP before the others. */

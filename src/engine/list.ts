@@ -84,13 +84,18 @@ function descendsFrom({ images }: Pick<ListContext, 'images'>, record: Container
   try {
     const ancestor = images.lookup(name);
     if (ancestor.id === record.image) return true;
-    // Topmost first: a descendant ends with its ancestor's layers.
-    const own = images.lookup(record.image).layers;
-    return own.length > ancestor.layers.length && ancestor.layers.length > 0 && ancestor.layers.every((layer, index) => layer === own[own.length - ancestor.layers.length + index]);
+    const own = images.lookup(record.image);
+    // Topmost first: a descendant ends with its ancestor's layers. One without layers of its own has a longer history.
+    const more = own.layers.length - ancestor.layers.length;
+    if (more < 0 || ancestor.layers.length === 0 || !ancestor.layers.every((layer, index) => layer === own.layers[more + index])) return false;
+    return more > 0 || continues(own.config.history ?? [], ancestor.config.history ?? []);
   } catch {
     return false;
   }
 }
+
+const continues = (history: readonly unknown[], earlier: readonly unknown[]): boolean =>
+  history.length > earlier.length && earlier.every((entry, index) => JSON.stringify(entry) === JSON.stringify(history[index]));
 
 function networkNames({ networks, networkId }: Pick<ListContext, 'networks' | 'networkId'>, record: ContainerRecord): string[] {
   const mode = record.hostConfig.NetworkMode ?? '';
