@@ -11,6 +11,7 @@ import type { Layout } from '#host/layout.ts';
 import type { StepLimits, StepRunner } from '#host/step.ts';
 import type { ImageContext } from '#image/context.ts';
 import type { Platform } from '#spec/oci-image.ts';
+import type { Material } from './attest/provenance.ts';
 import { BuildLayers } from './cache/layers.ts';
 import { CacheMounts } from './cache/mounts.ts';
 import { CacheRecords } from './cache/records.ts';
@@ -73,6 +74,8 @@ export interface Built extends AsyncDisposable {
   readonly frontend: FrontendResult;
   readonly platforms: readonly BuiltPlatform[];
   readonly solving: Solving;
+  /** What came from elsewhere, for provenance. */
+  readonly materials: readonly Material[];
 }
 
 /** The build room: joins frontend, solver and cache. */
@@ -159,7 +162,7 @@ export class Builder {
     const solving = undo.use(this.#solver.begin(compiled.graph, scope, progress, signal));
     const platforms = await Promise.all(compiled.platforms.map(async (result) => ({ result, tree: result.output === undefined ? [] : await solving.solve(result.output) })));
     const resources = undo.move();
-    return { frontend: compiled, platforms, solving, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+    return { frontend: compiled, platforms, solving, materials: sources.materials(), [Symbol.asyncDispose]: () => resources.disposeAsync() };
   }
 }
 

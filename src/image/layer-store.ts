@@ -86,6 +86,8 @@ export interface LayerStore {
    * are packed anew when somebody reads its blob. The folder is lent: its owner keeps it as long as `lends` says so.
    */
   adopt(folder: string, tally: { diffId: Digest; tarSize: number; contentSize: number }, below: readonly Digest[]): Layer;
+  /** From now on the layer's bytes are those of this blob, which holds the same tar compressed and lies in the blob store. */
+  setBlob(chainId: Digest, blob: { digest: Digest; size: number; compression: 'gzip' | 'zstd' }): void;
   /** True while a layer lies in that folder. */
   lends(folder: string): boolean;
   /** A lease on layers by chain id: the collector spares them until disposed. */
@@ -270,6 +272,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
       insert.run(chainId, diffId, contentSize, diffId, tarSize, 'none', relative(layout.root, path));
       return layer;
     },
+    setBlob: (chainId, { digest, size, compression }) => void setBlob.run(digest, size, compression, chainId),
     lends: (path) => lent.get(relative(layout.root, path)) !== undefined,
     async ensure(diffIds, sources) {
       const chains = chainIds(diffIds);

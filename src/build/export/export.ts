@@ -1,19 +1,19 @@
-import { EngineError, invalid, notImplemented } from '#base/errors.ts';
+import { EngineError, invalid } from '#base/errors.ts';
 import type { Digest } from '#spec/digest.ts';
 import { renderConfig } from '#image/configuration.ts';
 import { nameImage } from '#image/context.ts';
-import { familiar, type ImageRecord } from '#image/image-store.ts';
+import { familiar } from '#image/image-store.ts';
 import { renderPlatform } from '#image/platform.ts';
 import type { Images } from '#image/images.ts';
 import type { NativeOutput } from '#spec/wire/native-build.ts';
 import type { RegistryCredentials } from '#spec/wire/registry.ts';
 import type { Builder, Built } from '../builder.ts';
 import type { Tree } from '../tree.ts';
-import { finishConfig, stackImage, storeImage } from './image.ts';
+import { digestOfSet, storeImages, type ImageSet, type ImageSetRequest } from './image-set.ts';
 import { tagNames } from './names.ts';
 import { treeTar } from './tree-tar.ts';
 
-export interface ExportRequest {
+export interface ExportRequest extends Omit<ImageSetRequest, 'rewriteTimestamps'> {
   outputs: readonly NativeOutput[];
   tags: readonly string[];
   credentials: (reference: string) => RegistryCredentials | undefined;
@@ -62,7 +62,8 @@ class Exporter {
   readonly #request: ExportRequest;
   readonly #signal: AbortSignal;
   readonly #say: (text: string) => void;
-  #stored: ImageRecord | undefined;
+  readonly #sets = new Map<boolean, ImageSet>();
+  #stored: ImageSet | undefined;
   #names: string[] = [];
 
   constructor(builder: Builder, images: Images, built: Built, request: ExportRequest, signal: AbortSignal, say: (text: string) => void) {
@@ -79,10 +80,10 @@ class Exporter {
     const given = attributes['name'] === undefined ? this.#request.tags : [...this.#request.tags, ...attributes['name'].split(',')];
     const names = tagNames(given);
     if (push && names.length === 0) throw invalid('tag is needed when pushing to registry');
-    const image = await this.#image();
+    const { image, target } = await this.#image(names, attributes);
     this.#names = names;
     for (const name of names) {
-      nameImage(this.#images.context, image, name);
+      nameImage(this.#images.context, image, name, target?.digest);
       this.#say(`naming to ${name}`);
     }
     if (!push) return;
@@ -97,17 +98,15 @@ class Exporter {
     }
   }
 
-  async #image(): Promise<ImageRecord> {
-    if (this.#stored !== undefined) return this.#stored;
-    const [only, more] = this.#built.platforms;
-    if (only === undefined) throw new EngineError('internal', 'the build gave nothing');
-    if (more !== undefined) throw notImplemented('images for several platforms in one index are not there yet');
-    const parts = { layers: this.#builder.layers, images: this.#images.context };
-    const stacked = await stackImage(only.tree, parts);
-    const times = only.tree.map((ref) => this.#builder.layers.madeAt(ref));
-    this.#stored = storeImage(stacked, finishConfig(only.result.config, stacked.diffIds, times, this.#built.frontend.epoch), parts);
-    this.#say(`writing image ${this.#stored.id}`);
-    return this.#stored;
+  async #image(names: readonly string[], attributes: Readonly<Record<string, string>>): Promise<ImageSet> {
+    const rewriteTimestamps = attributes['rewrite-timestamp'] === 'true';
+    const known = this.#sets.get(rewriteTimestamps);
+    if (known !== undefined) return known;
+    const set = await storeImages(this.#builder, this.#images, this.#built, names, { ...this.#request, rewriteTimestamps }, this.#signal);
+    this.#sets.set(rewriteTimestamps, set);
+    this.#stored ??= set;
+    this.#say(`writing image ${digestOfSet(set)}`);
+    return set;
   }
 
   /** The files of the result; of several platforms in a folder each. */
@@ -119,21 +118,24 @@ class Exporter {
 
   /** An image archive, without a name in the store. */
   async archive({ attributes }: NativeOutput): Promise<AsyncIterable<Uint8Array>> {
-    const image = await this.#image();
     const names = tagNames(attributes['name'] === undefined ? this.#request.tags : attributes['name'].split(','));
+    const { image } = await this.#image([], attributes);
     return this.#images.saveAs(image.id, names, this.#signal);
   }
 
   result(): Exported {
-    const image = this.#stored;
-    if (image === undefined) return { imageId: undefined, metadata: {} };
+    const set = this.#stored;
+    if (set === undefined) return { imageId: undefined, metadata: {} };
+    const { image, target } = set;
     const config = renderConfig(image.config);
+    const platform = { architecture: image.config.architecture, os: image.config.os };
     return {
-      imageId: image.id,
+      imageId: target === undefined ? image.id : digestOfSet(set),
       metadata: {
         'containerimage.config.digest': image.id,
-        'containerimage.digest': image.id,
-        'containerimage.descriptor': { mediaType: config.mediaType, digest: image.id, size: config.bytes.length, platform: { architecture: image.config.architecture, os: image.config.os } },
+        'containerimage.digest': digestOfSet(set),
+        'containerimage.descriptor':
+          target === undefined ? { mediaType: config.mediaType, digest: image.id, size: config.bytes.length, platform } : { mediaType: target.mediaType, digest: target.digest, size: target.bytes.length },
         ...(this.#names.length === 0 ? {} : { 'image.name': this.#names.join(',') }),
       },
     };

@@ -1,6 +1,7 @@
 import { rfc3339Nano } from '#base/clock.ts';
 import type { Digest } from '#spec/digest.ts';
 import type { ImageConfigFile, ImageHistory } from '#spec/oci-image.ts';
+import type { Jail } from '#host/jail.ts';
 import { renderConfig } from '#image/configuration.ts';
 import type { ImageContext } from '#image/context.ts';
 import { chainIds } from '#image/documents.ts';
@@ -34,6 +35,25 @@ export async function stackImage(tree: Tree, { layers, images }: ImageExportPart
       tally === undefined
         ? before !== undefined && chainBelow(images, before.chainId, chains, before.diffId) ? before : images.layers.adopt(layers.folder(ref), { diffId: before?.diffId as Digest, tarSize: before?.blobSize ?? 0, contentSize: before?.size ?? 0 }, chains)
         : images.layers.adopt(layers.folder(ref), tally, chains);
+    chains.push(layer.chainId);
+    diffIds.push(layer.diffId);
+    size += layer.size;
+  }
+  return { chains, diffIds, size };
+}
+
+/** As `stackImage`, with the times of files that builds made cut to `epoch` (seconds): these layers are made anew. */
+export async function rewrittenStack(tree: Tree, { layers, images }: ImageExportParts, jail: Jail, epoch: number): Promise<StackedImage> {
+  const chains: Digest[] = [];
+  const diffIds: Digest[] = [];
+  let size = 0;
+  for (const ref of tree) {
+    const before = isImageLayer(ref) ? images.layers.get(ref) : undefined;
+    let layer = before !== undefined && chainBelow(images, before.chainId, chains, before.diffId) ? before : undefined;
+    if (layer === undefined) {
+      const tar = jail.pack({ kind: 'pack', root: { kind: 'folder', path: layers.folder(ref) }, path: '/', name: '', whiteouts: images.rootless ? 'userxattr' : 'overlay', include: undefined, into: undefined, latest: epoch });
+      layer = await images.layers.place(await images.layers.unpack({ kind: 'stream', chunks: tar }), chains);
+    }
     chains.push(layer.chainId);
     diffIds.push(layer.diffId);
     size += layer.size;

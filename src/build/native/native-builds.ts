@@ -37,7 +37,7 @@ export class NativeBuilds {
     const stop = (): void => controller.abort(signal.reason);
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
-    const running: RunningBuild = { controller, outputs: new Map(), ssh: new Map() };
+    const running: RunningBuild = { controller, startedAt: this.#builder.options.clock.now(), outputs: new Map(), ssh: new Map() };
     this.#running.set(request.ref, running);
     const queue = new EventQueue<NativeBuildEvent>();
     const tally = new Tally(request, this.#builder.options.clock.now());
@@ -116,6 +116,7 @@ export class NativeBuilds {
   async #export(request: NativeBuildRequest, built: Parameters<typeof exportBuild>[2], running: RunningBuild, tell: (event: NativeBuildEvent) => void): Promise<Exported> {
     const { clock } = this.#builder.options;
     const { signal } = running.controller;
+    const startedAt = running.startedAt;
     const vertex = `export:${request.ref}`;
     const step = (event: Extract<NativeBuildEvent, { type: 'vertex' }>['event']): void => tell({ type: 'vertex', at: clock.now(), vertex, name: 'exporting', inputs: [], event });
     step({ kind: 'started' });
@@ -132,7 +133,10 @@ export class NativeBuilds {
     };
     const exported = await exportBuild(
       this.#builder, this.#images, built,
-      { outputs: request.outputs, tags: request.tags, credentials: (reference) => credentialsFor(request.auth, parseReference(reference).domain) },
+      {
+        outputs: request.outputs, tags: request.tags, ref: request.ref, annotations: request.annotations, attestations: request.attestations, dockerfile: request.dockerfile.path, target: request.target,
+        buildArgs: request.buildArgs, labels: request.labels, startedAt, credentials: (reference) => credentialsFor(request.auth, parseReference(reference).domain),
+      },
       deliver, signal,
       (line) => step({ kind: 'log', stream: 'stderr', data: Buffer.from(`${line}\n`).toString('base64') }),
     );

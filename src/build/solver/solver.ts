@@ -21,6 +21,8 @@ export interface PinnedSource {
   readonly content?: string | undefined;
   /** A file in which workers remember digests of the files. */
   readonly memo?: string | undefined;
+  /** A commit or digest that names what was fetched, for provenance. */
+  readonly version?: string | undefined;
   /** Fetches the files when `tree` is undefined. */
   load?(tell: (event: VertexEvent) => void, signal: AbortSignal): Promise<Tree>;
 }

@@ -49,7 +49,7 @@ export class GitSources {
     const key = digest(['git', source.url, commit, source.subdirectory, source.keepGitDir]);
     const known = this.#records.get(key);
     if (known !== undefined) this.#records.used(known);
-    return { commit, key, tree: known?.trees[0], load: (_tell, own) => this.#load(source, commit, key, own) };
+    return { commit, version: commit, key, tree: known?.trees[0], load: (_tell, own) => this.#load(source, commit, key, own) };
   }
 
   async #resolve({ url, ref }: GitSource, signal: AbortSignal): Promise<string> {

@@ -34,16 +34,16 @@ export class HttpSources {
       const known = this.#records.get(keyFor(expected));
       if (known !== undefined) {
         this.#records.used(known);
-        return { key: known.key, tree: known.trees[0] };
+        return { key: known.key, tree: known.trees[0], version: expected };
       }
     }
     const { layer, content } = await this.#fetch(identifier, { name, mode, owner }, expected, signal);
     const key = keyFor(content);
     const same = this.#records.get(key);
-    if (same?.trees[0] !== undefined) return { key, tree: same.trees[0] };
+    if (same?.trees[0] !== undefined) return { key, tree: same.trees[0], version: content };
     using _held = this.#layers.protect([layer]);
     this.#records.put({ key, definition: key, trees: [[layer]], kind: 'regular', description: `http source ${identifier.replace(/\?.*$/, '')}`, parents: [] });
-    return { key, tree: [layer] };
+    return { key, tree: [layer], version: content };
   }
 
   async #fetch(url: string, file: { name: string; mode: number; owner: { uid: number; gid: number } }, expected: string, signal: AbortSignal): Promise<{ layer: string; content: string }> {

@@ -2,6 +2,8 @@ import { EngineError, invalid, notImplemented } from '#base/errors.ts';
 import type { Platform } from '#spec/oci-image.ts';
 import type { SentContext } from '../context/contexts.ts';
 import type { SourceOp, Vertex } from '../graph/vertex.ts';
+import { renderPlatform } from '#image/platform.ts';
+import type { Material } from '../attest/provenance.ts';
 import { digest } from '../solver/keys.ts';
 import type { PinnedSource } from '../solver/solver.ts';
 import type { BaseImages, FoundImage, ImageWish } from './images.ts';
@@ -20,6 +22,7 @@ export interface SourcesOptions {
 export class BuildSources {
   readonly #options: SourcesOptions;
   readonly #images = new Map<string, Promise<FoundImage>>();
+  readonly #materials = new Map<string, Material>();
 
   constructor(options: SourcesOptions) {
     this.#options = options;
@@ -36,13 +39,22 @@ export class BuildSources {
     return found;
   }
 
+  /** What was taken from elsewhere, in the order it was asked for. */
+  materials(): Material[] {
+    return [...this.#materials.values()];
+  }
+
   async pin(op: SourceOp, vertex: Vertex, signal: AbortSignal): Promise<PinnedSource> {
     const cut = op.identifier.indexOf('://');
     const [scheme, rest] = [op.identifier.slice(0, cut), op.identifier.slice(cut + 3)];
     if (scheme === 'local') return this.#local(rest);
     if (scheme === 'docker-image') return this.#image(rest, op, vertex);
     const remote = this.#options.remote?.pin(op, vertex, signal);
-    if (remote !== undefined) return remote;
+    if (remote !== undefined) {
+      const pinned = await remote;
+      this.#materials.set(op.identifier, { uri: op.identifier, digest: pinned.version });
+      return pinned;
+    }
     throw notImplemented(`sources of the kind ${JSON.stringify(scheme)} are not there yet`);
   }
 
@@ -55,6 +67,8 @@ export class BuildSources {
   async #image(reference: string, { attributes }: SourceOp, vertex: Vertex): Promise<PinnedSource> {
     const mode = attributes['image.resolvemode'];
     const found = await this.image(reference, vertex.platform ?? this.#options.platform, mode === 'pull' || mode === 'local' ? mode : this.#options.wish.mode);
+    const uri = `pkg:docker/${reference.replace(/@sha256:.*$/, '').replace(/^docker\.io\/(?:library\/)?/, '').replace(/:([^:/]+)$/, '@$1')}?platform=${encodeURIComponent(renderPlatform(vertex.platform ?? this.#options.platform))}`;
+    this.#materials.set(uri, { uri, digest: found.digest ?? found.id });
     const key = `image ${JSON.stringify(found.config.rootfs.diff_ids)}`;
     if (found.chains !== undefined) return { key, tree: [...found.chains] };
     return {

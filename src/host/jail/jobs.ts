@@ -6,6 +6,7 @@ import { defaultTarLimits, TarReader } from '#spec/tar/reader.ts';
 import { adoptFolders, findChanges, measure } from './changes.ts';
 import { enter } from './enter.ts';
 import { contentDigests } from './files/content.ts';
+import { findPackages } from './files/packages.ts';
 import { diffTrees } from './files/diff.ts';
 import { changeFiles } from './files/change.ts';
 import { tidy } from './files/tidy.ts';
@@ -51,6 +52,8 @@ export async function runJob(job: Job, streams: JobStreams): Promise<JobResults[
       return changeFiles(job, streams);
     case 'content':
       return contentDigests(job, streams.check);
+    case 'packages':
+      return findPackages(job, streams.check);
     case 'tidy':
       return tidy(job) as undefined;
     case 'diff':

@@ -232,6 +232,23 @@ export interface ContentSelection {
   exclude: string[];
 }
 
+/** Lists what package managers say is installed in a tree. */
+export interface PackagesJob {
+  kind: 'packages';
+  tree: string[];
+  points: string;
+}
+
+export interface FoundPackage {
+  manager: 'deb' | 'apk' | 'npm' | 'pypi';
+  name: string;
+  version: string;
+  architecture: string;
+  /** The file that says so. */
+  source: string;
+  license: string;
+}
+
 /** Takes empty mount points out of a layer that the runtime made for one run: those that `lower` does not have. */
 export interface TidyJob {
   kind: 'tidy';
@@ -261,6 +278,7 @@ export interface JobResults {
   files: undefined;
   /** One digest a selection; undefined where nothing matches. */
   content: (Digest | undefined)[];
+  packages: FoundPackage[];
   tidy: undefined;
   diff: undefined;
   unpack: UnpackResult;
@@ -274,7 +292,7 @@ export interface JobResults {
   remove: undefined;
 }
 
-export type Job = UnpackJob | SpoolJob | PackJob | AdoptJob | StatJob | ChangesJob | MeasureJob | RemoveJob | FilesJob | ContentJob | TidyJob | DiffJob;
+export type Job = UnpackJob | SpoolJob | PackJob | AdoptJob | StatJob | ChangesJob | MeasureJob | RemoveJob | FilesJob | ContentJob | TidyJob | DiffJob | PackagesJob;
 
 export type ToWorker =
   | { type: 'job'; job: Job }
