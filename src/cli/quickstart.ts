@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { EngineError } from '#base/errors.ts';
 import type { EngineClient } from '#api/client/client.ts';
 import type { Cli } from './command/cli.ts';
+import { buildFiles } from './build/small-build.ts';
 import { CliError, defineCommand } from './command/command.ts';
 import { errorText } from './command/error-text.ts';
 import * as flag from './command/flag.ts';
@@ -13,12 +14,18 @@ import { showProgress } from './image/progress.ts';
 const NAME = 'gantry-quickstart';
 const IMAGE = 'busybox:latest';
 const GREETING = 'Hello from a container that Gantry made.';
-const SERVE = `while true; do { printf 'HTTP/1.0 200 OK\\r\\nContent-Type: text/plain\\r\\n\\r\\n${GREETING}\\n'; } | nc -l -p 80; done`;
+const SERVE = `while true; do { printf 'HTTP/1.0 200 OK\\r\\nContent-Type: text/plain\\r\\n\\r\\n'; cat /srv/greeting; } | nc -l -p 80; done\n`;
+const dockerfile = `FROM busybox
+COPY greeting serve.sh /srv/
+RUN sh -n /srv/serve.sh
+EXPOSE 80
+CMD ["sh", "/srv/serve.sh"]
+`;
 
 export const command = defineCommand({
   usage: '[OPTIONS]',
   short: 'See a first container run, step by step',
-  long: 'Checks the machine, starts the engine, makes a base image, runs a container that answers on a published port, asks it,\nand removes it again. It can be repeated at will; the image stays.',
+  long: 'Checks the machine, starts the engine, makes a base image, builds an image on it, runs a container that answers on a published port, asks it,\nand removes it again. It can be repeated at will; the images stay.',
   flags: { keep: flag.bool('Leave the container running') },
   args: { min: 0, max: 0 },
   async run({ cli, flags }) {
@@ -37,14 +44,18 @@ export const command = defineCommand({
     show.step('Make a base image from this machine\'s own busybox: no registry is needed', 'gantry image bootstrap busybox');
     await ensureImage(cli, client, show);
 
+    show.step('Build an image of our own on it', `gantry build -t ${NAME} .`);
+    show.note(dockerfile.trimEnd().split('\n').map((line) => `| ${line}`).join('\n'));
+    const began = performance.now();
+    const built = await buildFiles(client, `${NAME}:latest`, { Dockerfile: dockerfile, greeting: `${GREETING}\n`, 'serve.sh': SERVE });
+    show.note(`Built, ${Math.round(performance.now() - began)} ms later: ${built.slice(7, 19)}`);
+
     await removeContainer(client);
-    show.step('Run a container that answers on a port of this machine', `gantry run -d --name ${NAME} -p 127.0.0.1::80 busybox sh -c '...'`);
+    show.step('Run a container that answers on a port of this machine', `gantry run -d --name ${NAME} -p 127.0.0.1::80 ${NAME}`);
     const before = performance.now();
     const { Id } = await client.containers.create(
       {
-        Image: IMAGE,
-        Cmd: ['sh', '-c', SERVE],
-        ExposedPorts: { '80/tcp': {} },
+        Image: `${NAME}:latest`,
         HostConfig: { PortBindings: { '80/tcp': [{ HostIp: '127.0.0.1', HostPort: '' }] } },
       },
       { name: NAME },

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '#base/errors.ts';
@@ -16,6 +15,7 @@ import { LiveProgress } from './progress/live.ts';
 import { PlainProgress } from './progress/plain.ts';
 import { RawProgress } from './progress/raw.ts';
 import type { ProgressView } from './progress/view.ts';
+import { newRef } from './small-build.ts';
 import { showFailure, showWarnings } from './report.ts';
 
 type BuildInvocation = Invocation<typeof buildFlags>;
@@ -219,9 +219,4 @@ function secretData({ id, file, env }: ParsedSecret): string {
   } catch (error) {
     throw new CliError(`failed to stat ${file ?? id}: ${messageOf(error)}`);
   }
-}
-
-/** 25 letters, as buildx chooses. */
-function newRef(): string {
-  return [...randomBytes(25)].map((byte) => 'abcdefghijklmnopqrstuvwxyz0123456789'[byte % 36]).join('');
 }
