@@ -9,6 +9,7 @@ import type { Log } from '#base/log.ts';
 import { createApiServer } from '#api/server/api-server.ts';
 import { setCloseOnExec } from '#host/descriptor.ts';
 import { createLayout } from '#host/layout.ts';
+import { trimMemory } from '#host/trim-memory.ts';
 import { type AdjustableLog, createAdjustableLog } from './daemon/adjustable-log.ts';
 import { type EngineConfig, loadConfig } from './daemon/config.ts';
 import { watchEventLoop } from './daemon/event-loop.ts';
@@ -25,6 +26,8 @@ import { bindAddresses, inheritedSockets, type Listening } from './daemon/socket
 
 /** Milliseconds that running requests get at the end. */
 const GRACE = 500;
+/** Milliseconds from readiness until what only starting up needed is given back. */
+const TRIM_AFTER = 3000;
 
 async function main(): Promise<void> {
   const config = loadConfig();
@@ -60,6 +63,7 @@ async function main(): Promise<void> {
   reloadOnHangup(setLevel, log);
   // The keeper tells a crash while starting from a kill by this file.
   writeFileSync(join(config.run, 'engine.ready'), '');
+  setTimeout(trimMemory, TRIM_AFTER).unref();
   log.info('the engine is ready', { pid: process.pid, milliseconds: Math.round(performance.now()), ...recovered });
 
   const signal = await stopSignal();

@@ -6,7 +6,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '#base/errors.ts';
-import { trimMemory } from '#host/trim-memory.ts';
 import { resolverSocket } from '#network/names/resolver-order.ts';
 import { Resolver } from '#network/names/resolver.ts';
 import { takeLock } from './daemon/lock.ts';
@@ -17,7 +16,6 @@ function main(run: string): number {
   writeFileSync(join(run, 'resolver.pid'), `${process.pid}\n`);
   const log = (text: string): void => void process.stderr.write(`time=${new Date().toISOString()} level=warn msg=${JSON.stringify(`resolver: ${text}`)}\n`);
   const resolver = new Resolver(run, log);
-  trimMemory();
   resolver.run();
   for (const path of [join(run, 'resolver.pid'), resolverSocket(run)]) rmSync(path, { force: true });
   return 0;

@@ -4,6 +4,7 @@ import { accept, DatagramBatch } from '#host/datagram-batch.ts';
 import { close } from '#host/kernel.ts';
 import { AF, bindUnix, EPOLL, listen, recv, send, SOCK, socket } from '#host/kernel-socket.ts';
 import { Poller } from '#host/poller.ts';
+import { trimMemory } from '#host/trim-memory.ts';
 import { NamespaceVisitor } from '#host/visit-namespace.ts';
 import { Desk } from './desk.ts';
 import { Forwarder } from './forwarder.ts';
@@ -14,7 +15,7 @@ import { resolverSocket, type ResolverOrder } from './resolver-order.ts';
 
 const [BATCH, ROOM] = [32, 4096];
 const MOST_ORDER = 64 * 1024;
-/** Milliseconds between two looks whether the run folder is still there. */
+/** Milliseconds between two looks whether the run folder is still there; what a burst of questions needed is given back then. */
 const LOOK = 30_000;
 
 /** The resolver of one engine: keeps a desk in every sandbox that has a sheet, and takes orders from engines. */
@@ -35,6 +36,7 @@ export class Resolver {
     this.#readAll();
     this.#listen(resolverSocket(run));
     const look = (): void => {
+      trimMemory();
       if (existsSync(run)) this.#poller.after(LOOK, look);
       else this.#poller.stop();
     };
