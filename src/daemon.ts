@@ -19,7 +19,7 @@ import { takeLock } from './daemon/lock.ts';
 import { startResolver } from './daemon/resolver-process.ts';
 import { openLogFile } from './daemon/log-file.ts';
 import { serve } from './daemon/serve.ts';
-import { engineVersion } from './daemon/version.ts';
+import { engineBuild, engineVersion } from './daemon/version.ts';
 import { dieOfTheUnexpected, stopSignal } from './daemon/signals.ts';
 import { createServices } from './services.ts';
 import { bindAddresses, inheritedSockets, type Listening } from './daemon/sockets.ts';
@@ -53,7 +53,7 @@ async function main(): Promise<void> {
     version: engineVersion(),
     debug: config.debug,
     warnings: config.warnings,
-    startResolver: () => startResolver(config.run, process.env['GANTRY_LOG_FILE'] ?? '/dev/null'),
+    resolver: { build: engineBuild(), start: () => startResolver(config.run, process.env['GANTRY_LOG_FILE'] ?? '/dev/null') },
   });
   const recovered = await engine.recover();
   const api = createApiServer({ services: engine.services, log, version: engineVersion() });

@@ -9,13 +9,14 @@ import { messageOf } from '#base/errors.ts';
 import { resolverSocket } from '#network/names/resolver-order.ts';
 import { Resolver } from '#network/names/resolver.ts';
 import { takeLock } from './daemon/lock.ts';
+import { engineBuild } from './daemon/version.ts';
 
 function main(run: string): number {
   mkdirSync(run, { recursive: true, mode: 0o711 });
   if (takeLock(join(run, 'resolver.lock')) === undefined) return 75;
   writeFileSync(join(run, 'resolver.pid'), `${process.pid}\n`);
   const log = (text: string): void => void process.stderr.write(`time=${new Date().toISOString()} level=warn msg=${JSON.stringify(`resolver: ${text}`)}\n`);
-  const resolver = new Resolver(run, log);
+  const resolver = new Resolver(run, engineBuild(), log);
   resolver.run();
   for (const path of [join(run, 'resolver.pid'), resolverSocket(run)]) rmSync(path, { force: true });
   return 0;

@@ -52,6 +52,7 @@ import { createImages } from '#image/images.ts';
 import { registryMigrations } from '#image/registry/schema.ts';
 import { imageMigrations } from '#image/schema.ts';
 import { createNetworks } from '#network/networks.ts';
+import type { ResolverProgram } from '#network/options.ts';
 import { networkMigrations } from '#network/store.ts';
 import { asContainerId, asExecId } from '#spec/ids.ts';
 import type { Settings } from '#spec/daemon/options.ts';
@@ -71,8 +72,8 @@ export interface ServicesOptions {
   /** Sentences about the configuration, shown by `info`. */
   warnings?: readonly string[];
   clock?: Clock;
-  /** Starts the resolver process; without it names are not served. */
-  startResolver?: () => Promise<number>;
+  /** Without it names are not served. */
+  resolver?: ResolverProgram;
 }
 
 export interface EngineServices {
@@ -115,7 +116,7 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
     usage: () => [...store.all()].map(({ id, image, life }) => ({ id, image, running: countsAsRunning(life.status) })),
   });
   const plugins = openPlugins({ folders: pluginFolders(layout.run) });
-  const network = createNetworks({ layout, db, log, emit, plugins, config: networkConfig(settings), containers: containerLookup({ store, layout }), startResolver: options.startResolver });
+  const network = createNetworks({ layout, db, log, emit, plugins, config: networkConfig(settings), containers: containerLookup({ store, layout }), resolver: options.resolver });
   const volumes = new Volumes({
     store: new VolumeStore(db), root: layout.volumes, mounts: kernelMounts, plugins, clock, emit, log,
     measure: (path) => jail.run<'measure'>({ kind: 'measure', path }),

@@ -111,7 +111,7 @@ export function createNetworks(options: NetworksOptions) {
     await kernel.adoptPorts(bridgePorts(registry));
     await firewall.apply();
   };
-  const names = new NameService({ run: layout.run, start: options.startResolver, log });
+  const names = new NameService({ run: layout.run, resolver: options.resolver, log });
   const sandboxes = new Sandboxes({ kernel, registry, ports, firewall, sweeper, remote, names, emit, netnsFolder: layout.netns, vethName, linksOf, repair: prepare, forwards: () => config.userlandProxy !== false && hostHasIpv6() });
 
   const hostGateway = (): string | undefined => registry.find('bridge')?.pools.find(({ family }) => family === 4)?.gateway;
@@ -209,7 +209,7 @@ export function createNetworks(options: NetworksOptions) {
           const known = new Set(registry.living().map(({ netnsPath }) => netnsPath));
           for (const path of listFolder(layout.netns)) if (!known.has(path)) await kernel.remove(path, []);
           names.recover(registry.living());
-          if (registry.networks().some((network) => isBridge(network) && hasNames({ networkName: network.name }))) names.warm();
+          if (registry.networks().some((network) => network.via !== undefined && hasNames({ networkName: network.name }))) names.warm();
           await whenReady();
           await reconcileSandboxes({ registry, kernel, sandboxes, containers, log });
           sweeper.start();

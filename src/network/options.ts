@@ -69,6 +69,14 @@ export interface FileChanges {
   resolvConf?: { from: string; to: string } | undefined;
 }
 
+/** The resolver process of this run folder. */
+export interface ResolverProgram {
+  /** One of another build is replaced. */
+  build: string;
+  /** Resolves to the pid of what keeps it running. */
+  start: () => Promise<number>;
+}
+
 export interface NetworksOptions {
   layout: Layout;
   db: Database;
@@ -78,8 +86,8 @@ export interface NetworksOptions {
   plugins: Plugins;
   /** Called lazily, never from the constructor. */
   containers: ContainerLookup;
-  /** Starts the resolver process of this run folder; resolves to the pid of what keeps it. Without it names are not served. */
-  startResolver?: (() => Promise<number>) | undefined;
+  /** Without it names are not served. */
+  resolver?: ResolverProgram | undefined;
   /** For tests; by default the machine's own, in a worker thread. */
   kernel?: NetworkKernel;
 }

@@ -1,4 +1,5 @@
 import type { Log } from '#base/log.ts';
+import type { ResolverProgram } from '../options.ts';
 import type { SandboxRecord } from '../record.ts';
 import { addressesOf } from '../registry.ts';
 import { gatewayEndpoint, dnsNames, hasNames } from '../sandbox-view.ts';
@@ -10,10 +11,10 @@ export class NameService {
   readonly #sheets: SheetFolder;
   readonly #link: ResolverLink | undefined;
 
-  /** Without `start` sheets are written and nobody reads them. */
-  constructor(options: { run: string; start: (() => Promise<number>) | undefined; log: Log }) {
+  /** Without `resolver` sheets are written and nobody reads them. */
+  constructor(options: { run: string; resolver: ResolverProgram | undefined; log: Log }) {
     this.#sheets = new SheetFolder(options.run);
-    this.#link = options.start && new ResolverLink({ run: options.run, start: options.start, log: options.log });
+    this.#link = options.resolver && new ResolverLink({ run: options.run, ...options.resolver, log: options.log });
   }
 
   /** Begins to start the resolver: somebody will need it. */

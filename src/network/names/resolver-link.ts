@@ -3,7 +3,7 @@ import { EngineError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import { withShortPath } from '#host/kernel.ts';
 import { reap } from '#host/spawn.ts';
-import { resolverSocket, type ResolverOrder } from './resolver-order.ts';
+import { MAKING_ROOM, resolverSocket, type ResolverOrder } from './resolver-order.ts';
 
 /** Milliseconds: between two attempts, until another resolver is started, and until nobody is kept waiting any more. */
 const PAUSE = 20;
@@ -18,6 +18,7 @@ export class ResolverLink {
   readonly #path: string;
   readonly #start: () => Promise<number>;
   readonly #log: Log;
+  readonly #build: string;
   #connection: Socket | undefined;
   #connecting: Promise<Socket> | undefined;
   #number = 0;
@@ -29,7 +30,8 @@ export class ResolverLink {
   #starting = false;
   #closed = false;
 
-  constructor(options: { run: string; start: () => Promise<number>; log: Log }) {
+  constructor(options: { run: string; build: string; start: () => Promise<number>; log: Log }) {
+    this.#build = options.build;
     this.#path = resolverSocket(options.run);
     this.#start = options.start;
     this.#log = options.log;
@@ -119,11 +121,16 @@ export class ResolverLink {
     this.#known = true;
     this.#connection = socket;
     socket.unref();
+    socket.write(`${JSON.stringify({ number: 0, build: this.#build } satisfies ResolverOrder)}\n`);
     let received = '';
     socket.on('data', (data) => {
       const lines = (received + data.toString('latin1')).split('\n');
       received = lines.pop() ?? '';
-      for (const line of lines) this.#waiting.get(Number(line))?.();
+      for (const line of lines) {
+        // The shell beside a resolver that makes room ends with it.
+        if (line === MAKING_ROOM) this.#known = false;
+        else this.#waiting.get(Number(line))?.();
+      }
     });
     socket.on('error', () => {});
     socket.on('close', () => {

@@ -11,7 +11,7 @@ import { Forwarder } from './forwarder.ts';
 import { watchHostServers } from './host-servers.ts';
 import { SheetFolder, type NameSheet } from './name-sheet.ts';
 import { NameTable } from './name-table.ts';
-import { resolverSocket, type ResolverOrder } from './resolver-order.ts';
+import { MAKING_ROOM, resolverSocket, type ResolverOrder } from './resolver-order.ts';
 
 const [BATCH, ROOM] = [32, 4096];
 const MOST_ORDER = 64 * 1024;
@@ -29,8 +29,10 @@ export class Resolver {
   readonly #desks = new Map<string, Desk>();
   readonly #sheets: SheetFolder;
   readonly #log: (line: string) => void;
+  readonly #build: string;
 
-  constructor(run: string, log: (line: string) => void) {
+  constructor(run: string, build: string, log: (line: string) => void) {
+    this.#build = build;
     this.#sheets = new SheetFolder(run);
     this.#log = log;
     this.#readAll();
@@ -81,8 +83,9 @@ export class Resolver {
           received = lines.pop() ?? '';
           for (const line of lines) {
             const order = JSON.parse(line) as ResolverOrder;
-            this.#obey(order);
-            send(fd, Buffer.from(`${order.number}\n`));
+            const isOther = order.build !== undefined && order.build !== this.#build;
+            this.#obey(isOther ? { ...order, end: true } : order);
+            send(fd, Buffer.from(`${isOther ? MAKING_ROOM : order.number}\n`));
           }
         } catch (error) {
           this.#log(`an engine was not understood: ${messageOf(error)}`);
