@@ -26,6 +26,21 @@ export function legacyLinks(context: LinkContext, record: ContainerRecord): stri
   );
 }
 
+/** A container has started: the hosts files of those that were linked to it before say its address of now. */
+export function refreshLinks(context: LinkContext & Pick<ContainerContext, 'layout'>, { id }: ContainerRecord): void {
+  for (const record of context.store.all()) {
+    if (record.id === id || !hasProcess(record.life) || !record.hostConfig.Links?.length || !onDefaultBridge(record)) continue;
+    const path = join(context.layout.container(record.id), 'hosts');
+    for (const { alias, other, address } of linked(context, record, false)) {
+      if (other.id !== id) continue;
+      const text = readFileSync(path, 'utf8');
+      const lines = text.split('\n').map((line) => (line.split(/\s+/)[1] === alias ? `${address}${line.slice(line.search(/\s/))}` : line));
+      // In place: the file is bound into the container.
+      if (lines.join('\n') !== text) writeFileSync(path, lines.join('\n'));
+    }
+  }
+}
+
 /**
  * Variables that tell of linked containers, on the default bridge only: `DB_PORT_5432_TCP_ADDR`, `DB_ENV_X`, `DB_NAME`.
  * Linked containers that do not run are left out.

@@ -10,7 +10,7 @@ import { removeBundle } from './bundle.ts';
 import { emitContainer, type ContainerContext } from './context.ts';
 import type { ContainerRecord } from './container-record.ts';
 import type { ProcessFacts } from './container-state.ts';
-import { legacyLinks, linkedIds, linkEnvironment } from './links.ts';
+import { legacyLinks, linkedIds, linkEnvironment, refreshLinks } from './links.ts';
 import { logPolicy } from './logs/log-config.ts';
 import { namespaceChoices, networkPlan, shmPlan, type NetworkPlan } from './namespaces.ts';
 import { prepareSpec } from './oci/prepare.ts';
@@ -52,6 +52,7 @@ export async function startContainer(context: ContainerContext, id: ContainerId)
     throw failed(context, record, error);
   }
   undo.move();
+  refreshLinks(context, started);
   // Who attached while the program was let go.
   await context.attachments.connect(id, context.layout.bundle(id));
   return started;

@@ -1,6 +1,6 @@
 /** Names at 127.0.0.11, judged by dig and by busybox inside containers, with the docker CLI as the client. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createDockerCli, until, type DockerCli } from '../clients/docker-cli.ts';
@@ -130,6 +130,41 @@ test('rename, connect and disconnect take effect at once', { skip }, async () =>
   assert.notDeepEqual((await dig('watcher', 'joined')).records, [joined]);
   assert.equal((await docker.ok(['exec', 'late', 'cat', '/etc/hosts'])).stdout, hosts.replace(new RegExp(`^${joined}\t.*\n`, 'm'), ''));
   await remove('new', 'watcher', 'late');
+});
+
+test('a link on the default bridge follows its container to another address; other containers have no names there', { skip }, async () => {
+  await run('db');
+  await run('place');
+  await run('client', '--link', 'db:store');
+  const lines = async (): Promise<string[]> => (await docker.ok(['exec', 'client', 'cat', '/etc/hosts'])).stdout.split('\n').filter((line) => line.includes('store'));
+  assert.deepEqual(await lines(), [`${await address('db', 'bridge')}\tstore ${(await docker.format('db', '{{.Id}}')).slice(0, 12)} db`]);
+  await docker.ok(['stop', '-t', '0', 'db', 'place']);
+  await run('taker1');
+  await run('taker2');
+  await docker.ok(['start', 'db']);
+  assert.match((await lines())[0] ?? '', new RegExp(`^${await address('db', 'bridge')}\t`));
+  assert.doesNotMatch((await docker.ok(['exec', 'client', 'cat', '/etc/resolv.conf'])).stdout, /127\.0\.0\.11/);
+  await remove('db', 'place', 'client', 'taker1', 'taker2');
+});
+
+test('an engine killed at any step of starts leaves all that lives with its names, and nothing else', { skip }, async () => {
+  await run('judge', '--network', 'front');
+  const pid = await docker.format('judge', '{{.State.Pid}}');
+  for (let round = 0; round < 4; round++) {
+    const starts = [1, 2, 3].map((number) => docker(['run', '-d', '--name', `round${round}-${number}`, '--network', 'front', image, 'sleep', '1000']));
+    const killed = engine.enginePid();
+    await new Promise((resolve) => setTimeout(resolve, 20 + 40 * round));
+    process.kill(killed, 'SIGKILL');
+    await Promise.all(starts);
+    await until(async () => engine.enginePid() !== killed && (await docker(['ps'])).code === 0);
+  }
+  const running = (await docker.ok(['ps', '--filter', 'name=round', '--format', '{{.Names}}'])).stdout.split('\n').filter(Boolean);
+  for (const name of running) assert.deepEqual((await digIn(pid, name)).records, [await address(name, 'front')], name);
+  const all = (await docker.ok(['ps', '-a', '--filter', 'name=round', '--format', '{{.Names}}'])).stdout.split('\n').filter(Boolean);
+  for (const name of all.filter((item) => !running.includes(item))) assert.equal((await digIn(pid, `${name}.front`)).records[0]?.startsWith('192.0.2.'), true, `${name} is asked outside`);
+  assert.equal(readdirSync(join(engine.run, 'names')).length, running.length + 1);
+  await remove('judge', ...all);
+  await until(async () => readdirSync(join(engine.run, 'names')).length === 0);
 });
 
 test('what a user wrote into the files stays', { skip }, async () => {
