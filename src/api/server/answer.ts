@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Headers, SessionReply } from './reply.ts';
 import { RAW_STREAM } from './routes/streams.ts';
-import { bodyPipe, serveSession } from './session-pipe.ts';
+import { bodyPipe, serveSession, upgradedHead } from './session-pipe.ts';
 import { release, renderWhole, writeStream } from './write-reply.ts';
 
 const LINGER = 2_000;
@@ -55,7 +55,8 @@ async function serveWithoutUpgrade(
   if (message.complete) {
     // They announced no body: their input is bare bytes.
     const wire = takeOver(message, response);
-    wire.write(`HTTP/1.1 200 OK\r\nContent-Type: ${RAW_STREAM}\r\n\r\n`);
+    // Go's clients name the protocol without the `Connection` that HTTP wants with it; dockerd takes them at their word.
+    wire.write(message.headers.upgrade === undefined ? `HTTP/1.1 200 OK\r\nContent-Type: ${RAW_STREAM}\r\n\r\n` : upgradedHead(reply));
     await serveSession(reply, wire, undefined, onError);
     return;
   }

@@ -5,9 +5,15 @@ import { messageOf } from '#base/errors.ts';
 import { frameChunks, frameError } from '../stdcopy.ts';
 import { DetachWatcher } from './detach-watcher.ts';
 import type { SessionReply } from './reply.ts';
+import { MULTIPLEXED_STREAM, RAW_STREAM } from './routes/streams.ts';
 
 const LINGER = 5_000;
 const PROBE = 15_000;
+
+/** What tells a client that the connection is its own now. */
+export function upgradedHead({ multiplexed }: SessionReply): string {
+  return `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${multiplexed ? MULTIPLEXED_STREAM : RAW_STREAM}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`;
+}
 
 /** Opens the session of an answer whose head is out already, and joins it to the connection. */
 export async function serveSession(

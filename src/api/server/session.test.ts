@@ -166,6 +166,15 @@ test('without an upgrade the answer is the raw stream until the end', async () =
   assert.equal(body, '\u0001\0\0\0\0\0\0\u0005plain');
 });
 
+test('the name of the protocol alone asks for an upgrade, too', async () => {
+  const session = fakeSession();
+  await using served = await serve({ containers: { attach: async () => session } });
+  session.emit('stdout', 'plain');
+  session.endOutput();
+  const answer = await rawExchange(served, 'POST /containers/c/attach?stream=1&stdout=1 HTTP/1.1\r\nHost: d\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n');
+  assert.match(answer, /^HTTP\/1.1 101 UPGRADED[^]*\r\n\r\n\u0001\0\0\0\0\0\0\u0005plain$/);
+});
+
 test('without an upgrade bare bytes are the input, and so is a body', async () => {
   for (const [head, bytes] of [
     ['', 'bare bytes'],

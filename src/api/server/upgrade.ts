@@ -3,8 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Dispatcher } from './dispatcher.ts';
 import { refusalOf } from './errors.ts';
 import type { Headers } from './reply.ts';
-import { MULTIPLEXED_STREAM, RAW_STREAM } from './routes/streams.ts';
-import { serveSession } from './session-pipe.ts';
+import { serveSession, upgradedHead } from './session-pipe.ts';
 import { acceptWebSocket, serveWebSocket } from './websocket.ts';
 import { refusalReply, release, writeRaw } from './write-reply.ts';
 
@@ -14,8 +13,7 @@ export async function serveUpgrade(dispatcher: Dispatcher, message: IncomingMess
   const reply = await dispatcher.run(message, (callback) => wire.once('close', callback));
   switch (reply.kind) {
     case 'session': {
-      const contentType = reply.multiplexed ? MULTIPLEXED_STREAM : RAW_STREAM;
-      wire.write(`HTTP/1.1 101 UPGRADED\r\nContent-Type: ${contentType}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`);
+      wire.write(upgradedHead(reply));
       await serveSession(reply, wire, head, (error) => dispatcher.report(error, message));
       return;
     }

@@ -25,9 +25,12 @@ export function containerStreamRoutes(containers: ContainerService): Route[] {
       pattern: '/containers/{name}/attach/ws',
       hijacks: true,
       handle: async (request) => {
-        if (request.headers.upgrade?.toLowerCase() !== 'websocket') throw invalid('this address speaks websocket: the request is not a websocket handshake');
         // Before 1.42 every stream was attached whatever the query said.
         const session = await attach(containers, request, request.before('1.42'));
+        if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
+          session.close();
+          throw invalid('this address speaks websocket: the request is not a websocket handshake');
+        }
         return { kind: 'websocket', session, binary: !request.before('1.28') };
       },
     },
