@@ -55,6 +55,8 @@ test('attach over a websocket: input in messages, output raw, a close at the end
 });
 
 test('a request that is no handshake is an ordinary error', async () => {
-  await using served = await serve({});
+  const session = fakeSession();
+  await using served = await serve({ containers: { attach: async () => session } });
   assert.match(await rawExchange(served, 'GET /containers/c/attach/ws HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n'), /^HTTP\/1.1 400 [^]*handshake/);
+  await session.closed;
 });
