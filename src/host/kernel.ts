@@ -30,6 +30,7 @@ const c = {
   open: bind('int open(const char *path, int flags, ...)'),
   close: bind('int close(int fd)'),
   fchdir: bind('int fchdir(int fd)'),
+  syncfs: bind('int syncfs(int fd)'),
   chdir: bind('int chdir(const char *path)'),
   chroot: bind('int chroot(const char *path)'),
   umask: bind('unsigned int umask(unsigned int mask)'),
@@ -100,6 +101,11 @@ export function close(fd: number): void {
 
 export function fchdir(fd: number): void {
   check(c.fchdir(fd), 'fchdir');
+}
+
+/** Brings the whole file system that the descriptor is on to its disk. */
+export function syncfs(fd: number): void {
+  check(c.syncfs(fd), 'syncfs');
 }
 
 /** Unlike process.chdir this works in a worker, where it moves the whole process unless the thread did unshare(CLONE.FS). */

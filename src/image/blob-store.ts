@@ -20,13 +20,13 @@ export interface BlobStore {
   read(digest: Digest): AsyncIterable<Uint8Array>;
   /** A name for a new temporary file or folder on the same file system. */
   temporary(): string;
-  /** Brings a temporary file to the disk; `adopt` does so anyway. */
-  sync(file: string): Promise<void>;
   /**
    * Takes over a complete file whose digest the caller computed while writing it; syncs it first. Lease the digest before:
    * what neither a record nor a lease needs is collected at any time.
    */
   adopt(file: string, digest: Digest): Promise<void>;
+  /** The same without waiting for the disk, for what is settled later (see settle.ts). */
+  take(file: string, digest: Digest): void;
   remove(digest: Digest): void;
   /** Where blobs come from that are not kept as files; `has`, `size` and `read` know them then. */
   regenerate(find: (digest: Digest) => Regenerated | undefined): void;
@@ -55,10 +55,13 @@ export function createBlobStore(layout: Pick<Layout, 'blobs' | 'tmp'>): BlobStor
     },
     read: (digest) => (stats(digest) === undefined ? regenerated(digest)?.read() : undefined) ?? createReadStream(path(digest), { highWaterMark: 1 << 18 }),
     temporary: () => join(layout.tmp, `image-${randomUUID()}`),
-    sync,
+    take(file, digest) {
+      if (stats(digest) === undefined) renameSync(file, path(digest));
+      else rmSync(file, { force: true });
+    },
     async adopt(file, digest) {
       if (stats(digest) !== undefined) {
-        rmSync(file);
+        rmSync(file, { force: true });
         return;
       }
       await sync(file);

@@ -25,6 +25,7 @@ import { preparePlatform } from './unpack-platform.ts';
 import { importImage, type ImportOptions } from './import.ts';
 import { imageHistory, inspectImage, type InspectedImage } from './inspect.ts';
 import { createLayerStore } from './layer-store.ts';
+import { createSettling } from './settle.ts';
 import { listImages, type ListOptions } from './list.ts';
 import { loadImages } from './load.ts';
 import { pruneImages, removeImage } from './remove.ts';
@@ -65,7 +66,8 @@ export function createImages(options: ImagesOptions) {
   const leases = createLeases(db);
   // Its own threads: a registry that stalls must not keep a `docker cp` waiting.
   const layerJail = createJail({ threads: Math.max(3, availableParallelism() + 1) });
-  const layers = createLayerStore({ layout, db, jail: layerJail, blobs, leases, rootless });
+  const settling = createSettling({ db, log, sync: () => layerJail.run<'sync'>({ kind: 'sync', path: layout.root }) });
+  const layers = createLayerStore({ layout, db, jail: layerJail, blobs, leases, settling, rootless });
   const store = createImageStore(db, () => clock.now());
   const context: ImageContext = { db, log, clock, jail, blobs, layers, leases, store, emit, usage, rootless };
 
@@ -79,6 +81,14 @@ export function createImages(options: ImagesOptions) {
     size: image.size,
   });
 
+  /** The machine went down before the disk had the newest layers: what is damaged is mended or goes. */
+  const verify = async (): Promise<void> => {
+    for await (const line of checkStore(context, { repair: true, quick: false })) {
+      if ('Problem' in line) log.warn('the image store was damaged when the machine went down', { ...line.Problem });
+    }
+    settling.trust();
+  };
+
   return {
     /** Makes pulled, loaded or built content visible under its names. */
     record: (request: RecordRequest): Recorded => recordImage(context, request),
@@ -90,6 +100,7 @@ export function createImages(options: ImagesOptions) {
     /** Removes what a crash left half made. */
     async recover(): Promise<void> {
       await Promise.all([layers.sweep(), registry.recover()]);
+      if (settling.doubtful()) verify().catch((error: unknown) => log.error('the image store could not be verified', { error }));
     },
     /** Pull, push, resolve and what else registries are asked. */
     registry,
@@ -149,6 +160,7 @@ export function createImages(options: ImagesOptions) {
     bootstrap: (name: string, signal?: AbortSignal): AsyncIterable<JsonMessage> => bootstrapImage(context, name, signal),
     async close(): Promise<void> {
       registry.close();
+      settling.close();
       await Promise.all([jail.close(), layerJail.close()]);
     },
   };

@@ -1,5 +1,4 @@
-import { existsSync, mkdirSync, renameSync, statfsSync, readdirSync } from 'node:fs';
-import { link } from 'node:fs/promises';
+import { existsSync, linkSync, mkdirSync, renameSync, statfsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { EngineError, invalid, isErrno } from '#base/errors.ts';
 import { KeyedLock } from '#base/keyed-lock.ts';
@@ -10,6 +9,7 @@ import type { Layout } from '#host/layout.ts';
 import type { BlobStore } from './blob-store.ts';
 import { chainIds } from './documents.ts';
 import type { Leases } from './leases.ts';
+import type { Settling } from './settle.ts';
 
 export interface Layer {
   chainId: Digest;
@@ -110,8 +110,8 @@ const RESERVE = 64 * 2 ** 20;
 /** Naming and collecting take turns, so that a blob is not removed while a new layer counts on it. */
 const STORE = 'store';
 
-export function createLayerStore(options: { layout: Layout; db: Database; jail: Jail; blobs: BlobStore; leases: Leases; rootless: boolean }): LayerStore {
-  const { layout, db, jail, blobs, leases } = options;
+export function createLayerStore(options: { layout: Layout; db: Database; jail: Jail; blobs: BlobStore; leases: Leases; settling: Settling; rootless: boolean }): LayerStore {
+  const { layout, db, jail, blobs, leases, settling } = options;
   mkdirSync(layout.layers, { recursive: true, mode: 0o700 });
   const lock = new KeyedLock();
   const select = db.handle.prepare('SELECT * FROM image_layer WHERE chain_id = ?');
@@ -125,6 +125,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
   };
   const whiteouts = options.rootless ? 'userxattr' : 'overlay';
 
+  const burials = new Set<Promise<void>>();
   /** A tree of a hundred thousand files is no work for the main thread. */
   const removeAll = async (...paths: string[]): Promise<void> => {
     if (paths.length > 0) await jail.run<'remove'>({ kind: 'remove', paths });
@@ -141,9 +142,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
     try {
       mkdirSync(join(target, 'diff'), { recursive: true, mode: 0o755 });
       const room = freeSpace(layout.layers);
-      // The disk takes the blob while its content unpacks.
-      const syncing = source.kind === 'file' ? link(source.path, blobFile).then(() => blobs.sync(blobFile)) : undefined;
-      syncing?.catch(() => {});
+      if (source.kind === 'file') linkSync(source.path, blobFile);
       const unpacked = await jail.run<'unpack'>(
         {
           kind: 'unpack',
@@ -164,7 +163,6 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
         source.kind === 'stream' ? source.chunks : source.kind === 'growing' ? { growth: source.growth } : undefined,
         source.kind === 'growing' ? source.onPosition : undefined,
       );
-      await syncing;
       return { folder: target, blobFile, unpacked };
     } catch (error) {
       await removeAll(target, ...(source.kind === 'growing' ? [] : [blobFile]));
@@ -188,14 +186,15 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
       if (there !== undefined) {
         // What a repair took away comes back.
         if (!blobs.has(there.blob)) {
-          await blobs.adopt(pending.blobFile, unpacked.digest);
+          blobs.take(pending.blobFile, unpacked.digest);
+          settling.mark(chainId);
           setBlob.run(unpacked.digest, unpacked.size, unpacked.compression, chainId);
         }
         await discard(pending);
         return get(chainId) ?? there;
       }
       await complete(pending, below);
-      await blobs.adopt(pending.blobFile, unpacked.digest);
+      blobs.take(pending.blobFile, unpacked.digest);
       // A folder without a record is what a crash left between the two steps below.
       if (existsSync(home(chainId))) await removeAll(home(chainId));
       renameSync(pending.folder, home(chainId));
@@ -207,7 +206,10 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
         blobSize: unpacked.size,
         compression: unpacked.compression,
       };
-      insert.run(chainId, layer.diffId, layer.size, layer.blob, layer.blobSize, layer.compression, null);
+      db.transaction(() => {
+        insert.run(chainId, layer.diffId, layer.size, layer.blob, layer.blobSize, layer.compression, null);
+        settling.mark(chainId);
+      });
       return layer;
     });
   };
@@ -302,34 +304,41 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
       }
     },
     protect: (chains) => leases.open(chains),
-    collect: () => lock.run(STORE, async () => {
-      const rows = db.handle
-        .prepare('SELECT * FROM image_layer WHERE NOT EXISTS (SELECT 1 FROM image_stack WHERE image_stack.chain_id = image_layer.chain_id)')
-        .all()
-        .map(toLayer)
-        .filter((layer) => !leases.has(layer.chainId));
-      const doomed: string[] = [];
-      const drop = db.handle.prepare('DELETE FROM image_layer WHERE chain_id = ?');
-      let freed = 0;
-      db.transaction(() => {
+    async collect() {
+      const { rows, doomed, freed } = await lock.run(STORE, async () => {
+        const rows = db.handle
+          .prepare('SELECT * FROM image_layer WHERE NOT EXISTS (SELECT 1 FROM image_stack WHERE image_stack.chain_id = image_layer.chain_id)')
+          .all()
+          .map(toLayer)
+          .filter((layer) => !leases.has(layer.chainId));
+        const doomed: string[] = [];
+        const drop = db.handle.prepare('DELETE FROM image_layer WHERE chain_id = ?');
+        let freed = 0;
+        db.transaction(() => {
+          for (const layer of rows) {
+            drop.run(layer.chainId);
+            freed += layer.size;
+          }
+        });
         for (const layer of rows) {
-          drop.run(layer.chainId);
-          freed += layer.size;
+          // A lent folder is its owner's to remove.
+          const grave = blobs.temporary();
+          try {
+            renameSync(home(layer.chainId), grave);
+            doomed.push(grave);
+          } catch (error) {
+            if (!isErrno(error, 'ENOENT')) throw error;
+          }
         }
+        await removeBlobs();
+        return { rows, doomed, freed };
       });
-      for (const layer of rows) {
-        // A lent folder is its owner's to remove.
-        const grave = blobs.temporary();
-        try {
-          renameSync(home(layer.chainId), grave);
-          doomed.push(grave);
-        } catch (error) {
-          if (!isErrno(error, 'ENOENT')) throw error;
-        }
-      }
-      await Promise.all([removeBlobs(), removeAll(...doomed)]);
+      // Nobody knows these any more: work on the store need not wait, but whoever collects does, for others' too.
+      const burial = removeAll(...doomed).finally(() => burials.delete(burial));
+      burials.add(burial);
+      await Promise.all(burials);
       return { freed, layers: rows.map((layer) => layer.chainId) };
-    }),
+    },
     totalSize: () => Number(db.handle.prepare('SELECT COALESCE(SUM(size), 0) AS total FROM image_layer').get()?.['total'] ?? 0),
     async sweep() {
       const temporary = readdirSync(layout.tmp).filter((name) => name.startsWith('image-')).map((name) => join(layout.tmp, name));

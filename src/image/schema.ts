@@ -11,6 +11,7 @@ import type { Migration } from '#host/database.ts';
  *   image_manifest  manifests whose content is here: of images, of what belongs to them (attestations, artifacts), indexes
  *    ├ image_member the targets that each belongs to; an index has those of its children that are here
  *    └ image_blob   blobs that only the manifest needs, because they are not unpacked as layers
+ *   image_unsettled layers that the disk may not have yet, by the machine's boot
  *   image_lease     blobs and layers that someone (a build's cache, say) keeps, by owner
  *
  * `image.target` is what an image came as; it keeps a dangling image's other platforms. `image.member` is 1 for an image that
@@ -101,4 +102,5 @@ export const imageMigrations: readonly Migration[] = [
   },
   // Where a layer lies that is not in the store's own folder, relative to the data root.
   { id: 'image-lent-folders', sql: 'ALTER TABLE image_layer ADD COLUMN folder TEXT; CREATE INDEX image_layer_folder ON image_layer (folder)' },
+  { id: 'image-unsettled', sql: 'CREATE TABLE image_unsettled (chain_id TEXT PRIMARY KEY, boot TEXT NOT NULL) STRICT, WITHOUT ROWID' },
 ];

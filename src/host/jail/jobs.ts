@@ -3,6 +3,7 @@ import { closeSync, constants, openSync, rmSync, statSync } from 'node:fs';
 import { EngineError, invalid } from '#base/errors.ts';
 import { toText } from '#spec/tar/header.ts';
 import { defaultTarLimits, TarReader } from '#spec/tar/reader.ts';
+import { syncfs } from '../kernel.ts';
 import { adoptFolders, findChanges, measure } from './changes.ts';
 import { enter } from './enter.ts';
 import { contentDigests } from './files/content.ts';
@@ -45,6 +46,8 @@ export async function runJob(job: Job, streams: JobStreams): Promise<JobResults[
       return findChanges(job);
     case 'measure':
       return measure(job.path);
+    case 'sync':
+      return syncPath(job.path);
     case 'remove':
       for (const path of job.paths) rmSync(path, { recursive: true, force: true });
       return undefined;
@@ -125,6 +128,15 @@ async function spool(job: SpoolJob, streams: JobStreams): Promise<JobResults['sp
   } finally {
     writer.abandon();
     if (file !== undefined) closeSync(file);
+  }
+}
+
+function syncPath(path: string): undefined {
+  const fd = openSync(path, O_RDONLY);
+  try {
+    syncfs(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

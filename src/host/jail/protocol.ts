@@ -268,6 +268,12 @@ export interface DiffJob {
   points: string;
 }
 
+/** Brings the file system of a path to its disk. */
+export interface SyncJob {
+  kind: 'sync';
+  path: string;
+}
+
 /** Removes trees of the engine's own, which may be large. */
 export interface RemoveJob {
   kind: 'remove';
@@ -290,9 +296,10 @@ export interface JobResults {
   changes: ChangeEntry[];
   measure: number;
   remove: undefined;
+  sync: undefined;
 }
 
-export type Job = UnpackJob | SpoolJob | PackJob | AdoptJob | StatJob | ChangesJob | MeasureJob | RemoveJob | FilesJob | ContentJob | TidyJob | DiffJob | PackagesJob;
+export type Job = UnpackJob | SpoolJob | PackJob | AdoptJob | StatJob | ChangesJob | MeasureJob | RemoveJob | SyncJob | FilesJob | ContentJob | TidyJob | DiffJob | PackagesJob;
 
 export type ToWorker =
   | { type: 'job'; job: Job }

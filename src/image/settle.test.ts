@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { silentLog } from '#base/log.ts';
+import { openDatabase } from '#host/database.ts';
+import { sha256Digest } from '#spec/digest.ts';
+import { imageMigrations } from './schema.ts';
+import { createSettling } from './settle.ts';
+
+test('layers are in doubt after a boot, and only until they were synced or verified', async () => {
+  const db = openDatabase(':memory:', imageMigrations);
+  let synced = 0;
+  const open = (boot: string): ReturnType<typeof createSettling> => createSettling({ db, log: silentLog, boot, sync: async () => void synced++ });
+  const [a, b] = [sha256Digest('a'.repeat(64)), sha256Digest('b'.repeat(64))];
+  const first = open('one');
+  first.mark(a);
+  assert.equal(first.doubtful(), false);
+  assert.equal(open('one').doubtful(), false, 'a restart of the engine alone loses nothing');
+  await first.settle();
+  assert.equal(synced, 1);
+  assert.equal(open('two').doubtful(), false);
+  first.mark(b);
+  const second = open('two');
+  assert.equal(second.doubtful(), true);
+  await second.settle();
+  assert.equal(synced, 1);
+  second.trust();
+  assert.equal(second.doubtful(), false);
+  first.close();
+  second.close();
+});
