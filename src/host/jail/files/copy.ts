@@ -54,6 +54,8 @@ export class Copier {
 
   copy({ path, name }: Selected, destination: string): void {
     const { contentsOnly, exclude, include } = this.#options;
+    // What is named twice is copied twice: the second may land on the first.
+    this.#links.clear();
     this.#side = 'to';
     this.#inside('from');
     const entry = readEntry(path, { content: true });
