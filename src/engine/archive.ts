@@ -109,6 +109,7 @@ export class Archives {
         owner: options.owner,
         keep: undefined,
         limits: { inflated: 2 ** 50, entries: 10_000_000 },
+        unhashed: true,
       },
       tar,
     );

@@ -53,6 +53,7 @@ async function copyUp(rootfs: string, destination: string, staging: string, jail
           owner: undefined,
           keep: undefined,
           limits: { inflated: Number.MAX_SAFE_INTEGER, entries: Number.MAX_SAFE_INTEGER },
+          unhashed: true,
         },
         tar,
       );

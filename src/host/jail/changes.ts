@@ -7,43 +7,79 @@ import { close, O, open, openat2, RESOLVE } from '../kernel.ts';
 import { withLayers } from './enter.ts';
 import type { AdoptJob, ChangeEntry, ChangesJob } from './protocol.ts';
 import { fsPath, getXattr, listXattrs, setFileTimes, setXattr } from './syscalls.ts';
-import { list } from './tree-reader.ts';
+import { list, listTypes } from './tree-reader.ts';
 
 /** Docker's list of changes, sorted: what an upper folder adds, modifies and deletes, seen against the layers below. */
 export function findChanges(job: ChangesJob): ChangeEntry[] {
-  const prefix = job.userxattr ? 'user.overlay.' : 'trusted.overlay.';
   return withLayers(job.lower, job.target, (merged) => {
     const below = open(merged, O.PATH | constants.O_DIRECTORY);
-    const found: ChangeEntry[] = [];
     try {
-      // What is in the way of a folder that replaced another one is gone, though no whiteout says so.
-      const visit = (path: ByteString, opaque: boolean): void => {
-        const names = list(`${job.upper}${path}`);
-        if (opaque) {
-          const kept = new Set(names);
-          for (const name of list(`${merged}${path}`)) if (!kept.has(name)) found.push({ path: `${path}/${name}`, kind: 2 });
-        }
-        for (const name of names) {
-          const child = `${path}/${name}`;
-          const stats = lstatSync(fsPath(`${job.upper}${child}`), { bigint: true });
-          const before = lookBelow(below, child);
-          if (stats.isCharacterDevice() && stats.rdev === 0n) {
-            if (before !== undefined) found.push({ path: child, kind: 2 });
-            continue;
-          }
-          const folder = stats.isDirectory();
-          const replaced = folder && getXattr(`${job.upper}${child}`, `${prefix}opaque`)?.toString() === 'y';
-          if (before === undefined) found.push({ path: child, kind: 1 });
-          else if (!folder || !before.isDirectory() || replaced || !sameFolder(stats, before)) found.push({ path: child, kind: 0 });
-          if (folder) visit(child, (opaque || replaced) && (before?.isDirectory() ?? false));
-        }
-      };
-      visit('', false);
-      return withParents(found);
+      const search = { ...job, merged, below, prefix: job.userxattr ? 'user.overlay.' : 'trusted.overlay.', found: [] };
+      compare(search, '', false);
+      return withParents(search.found);
     } finally {
       close(below);
     }
   });
+}
+
+interface Search extends ChangesJob {
+  /** The layers below as one tree, and a descriptor of it. */
+  merged: string;
+  below: number;
+  /** Of overlayfs's attributes. */
+  prefix: string;
+  found: ChangeEntry[];
+}
+
+/** A folder that is above and below. `opaque`: what is in it below is gone, though no whiteout says so. */
+function compare(search: Search, path: ByteString, opaque: boolean): void {
+  const { upper, found } = search;
+  const names = list(`${upper}${path}`);
+  if (opaque) {
+    const kept = new Set(names);
+    for (const name of list(`${search.merged}${path}`)) if (!kept.has(name)) found.push({ path: `${path}/${name}`, kind: 2 });
+  }
+  for (const name of names) {
+    const child = `${path}/${name}`;
+    const before = lookBelow(search.below, child);
+    if (before === undefined) {
+      added(search, child);
+      continue;
+    }
+    const stats = lstatSync(fsPath(`${upper}${child}`), { bigint: true });
+    if (stats.isCharacterDevice() && stats.rdev === 0n) {
+      found.push({ path: child, kind: 2 });
+      continue;
+    }
+    const folder = stats.isDirectory();
+    const replaced = folder && getXattr(`${upper}${child}`, `${search.prefix}opaque`)?.toString() === 'y';
+    if (!folder || !before.isDirectory() || replaced || !sameFolder(stats, before)) found.push({ path: child, kind: 0 });
+    if (!folder) continue;
+    if (before.isDirectory()) compare(search, child, opaque || replaced);
+    else addedBelow(search, child);
+  }
+}
+
+/** Something of which nothing is below; a whiteout there hides nothing. */
+function added(search: Search, path: ByteString): void {
+  const stats = lstatSync(fsPath(`${search.upper}${path}`));
+  if (stats.isCharacterDevice() && stats.rdev === 0) return;
+  search.found.push({ path, kind: 1 });
+  if (stats.isDirectory()) addedBelow(search, path);
+}
+
+/** Only what may be a whiteout is looked at closer: trees of new files are what changes most. */
+function addedBelow(search: Search, folder: ByteString): void {
+  for (const entry of listTypes(`${search.upper}${folder}`)) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isCharacterDevice()) {
+      added(search, path);
+      continue;
+    }
+    search.found.push({ path, kind: 1 });
+    if (entry.isDirectory()) addedBelow(search, path);
+  }
 }
 
 /** A folder that was copied up only for its content is not a change by itself. */
@@ -57,7 +93,9 @@ function withParents(changes: readonly ChangeEntry[]): ChangeEntry[] {
   for (const { path } of changes) {
     for (let cut = path.lastIndexOf('/'); cut > 0; cut = path.lastIndexOf('/', cut - 1)) {
       const parent = path.slice(0, cut);
-      if (!all.has(parent)) all.set(parent, { path: parent, kind: 0 });
+      // Whoever is there has its own parents.
+      if (all.has(parent)) break;
+      all.set(parent, { path: parent, kind: 0 });
     }
   }
   return [...all.values()].sort((a, b) => (a.path < b.path ? -1 : 1));

@@ -13,7 +13,7 @@ import { changeFiles } from './files/change.ts';
 import { tidy } from './files/tidy.ts';
 import type { Job, JobResults, PackJob, SpoolJob, StatJob, UnpackJob, UnpackLimits } from './protocol.ts';
 import { look, resolvePath } from './resolve.ts';
-import { countedHash, inflated, knownHash, readGrowing, readPieces, tap, writeAll } from './source.ts';
+import { countedHash, inflated, knownHash, readGrowing, readPieces, tap, unhashed, writeAll } from './source.ts';
 import { Spool } from './spool.ts';
 import { fsPath } from './syscalls.ts';
 import { packTree } from './tree-reader.ts';
@@ -70,8 +70,9 @@ async function unpack(job: UnpackJob, streams: JobStreams): Promise<JobResults['
   const keep = job.keep === undefined ? undefined : openSync(job.keep, O_WRONLY | O_CREAT | O_EXCL, 0o600);
   const file = job.source.kind === 'stream' ? undefined : openSync(job.source.path, O_RDONLY);
   const source = file === undefined ? streams.input() : job.source.kind === 'growing' ? readGrowing(file, (taken) => streams.grown(taken)) : readPieces(file);
-  const raw = job.source.kind === 'file' && job.source.known !== undefined ? knownHash(job.source.known) : countedHash();
-  const plain = countedHash();
+  const newHash = job.unhashed === true ? unhashed : countedHash;
+  const raw = job.source.kind === 'file' && job.source.known !== undefined ? knownHash(job.source.known) : newHash();
+  const plain = newHash();
   const writer = new TreeWriter(job);
   try {
     using _inside = enter(job.root);
@@ -146,7 +147,7 @@ function requireFolder(path: string): void {
 
 async function pack(job: PackJob, streams: JobStreams): Promise<JobResults['pack']> {
   const into = job.into === undefined ? undefined : openSync(job.into, O_WRONLY | O_CREAT | O_EXCL, 0o600);
-  const hash = countedHash();
+  const hash = into === undefined && job.discard !== true ? unhashed() : countedHash();
   const totals = { contentSize: 0 };
   try {
     using _inside = enter(job.root);

@@ -44,6 +44,8 @@ export interface UnpackJob {
   /** Copy the bytes as they came into this new file of the host. */
   keep: string | undefined;
   limits: UnpackLimits;
+  /** Nobody asks for digests: they come out as those of nothing. */
+  unhashed?: true;
 }
 
 export interface UnpackLimits {
@@ -93,7 +95,7 @@ export interface PackJob {
   include: ByteString[] | undefined;
   /** Later times are written as this one, in seconds since the epoch. */
   latest?: number | undefined;
-  /** Write into this new file of the host instead of streaming. */
+  /** Write into this new file of the host instead of streaming; only then, and with `discard`, digest and size are told. */
   into: string | undefined;
   /** Only the digest and sizes are wanted: nothing is written or streamed. */
   discard?: boolean;

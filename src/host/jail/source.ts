@@ -35,6 +35,9 @@ export function knownHash(tally: Tally): CountedHash {
   return { add: () => {}, result: () => tally };
 }
 
+/** In the place of a hash that nobody asks for. */
+export const unhashed = (): CountedHash => knownHash({ digest: sha256Digest(createHash('sha256').digest('hex')), size: 0 });
+
 const PIECE = 1 << 20;
 
 /** A file of the host by descriptor, in pieces; each is valid until the next but one is asked for. Reads block this thread only. */

@@ -1,5 +1,5 @@
 import { closeSync, constants, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
-import type { BigIntStats } from 'node:fs';
+import type { BigIntStats, Dirent } from 'node:fs';
 import { EngineError, isErrno } from '#base/errors.ts';
 import { toText } from '#spec/tar/header.ts';
 import type { ByteString, TarType } from '#spec/tar/header.ts';
@@ -27,6 +27,12 @@ export function* packTree(job: PackJob, totals: PackTotals): Generator<Buffer> {
     return chunk;
   };
   for (const piece of members(job, totals)) {
+    if (piece.length === CHUNK) {
+      // A large file's content goes as it was read.
+      if (length > 0) yield take();
+      yield piece;
+      continue;
+    }
     pending.push(piece);
     length += piece.length;
     if (length >= CHUNK) yield take();
@@ -142,6 +148,11 @@ export function list(path: ByteString): ByteString[] {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return [];
     throw error;
   }
+}
+
+/** With what the folder itself says of each; no particular order. */
+export function listTypes(path: ByteString): Dirent<ByteString>[] {
+  return readdirSync(fsPath(path), { withFileTypes: true, encoding: 'latin1' as BufferEncoding });
 }
 
 const join = (folder: ByteString, name: ByteString): ByteString => (folder === '' ? name : folder === '/' ? `/${name}` : `${folder}/${name}`);
