@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import { invalid, messageOf } from '#base/errors.ts';
+import { parseIdMap } from '#spec/id-map.ts';
 import type { PlannedMount } from './oci/input.ts';
 import type { VolumeRequest } from './volumes.ts';
 
@@ -20,9 +21,10 @@ interface Mode {
   rw: boolean;
   propagation: string;
   noCopy: boolean;
+  idmap: string | undefined;
 }
 
-/** The third part of a bind, e.g. `ro,z,rslave`: at most one word of each kind. */
+/** The third part of a bind, e.g. `ro,z,rslave`: at most one word of each kind. `idmap=` is ours: docker's CLI passes it on. */
 export function parseMode(text: string): Mode {
   const words = text === '' ? [] : text.split(',');
   const refused = (): Error => invalid(`invalid mode: ${text}`);
@@ -32,11 +34,16 @@ export function parseMode(text: string): Mode {
     if (isPropagation(word)) return 'propagation';
     if (consistencies.has(word)) return 'consistency';
     if (word === 'nocopy') return 'copy';
+    if (word.startsWith('idmap=')) return 'idmap';
     throw refused();
   };
   const kinds = words.map(kindOf);
   if (new Set(kinds).size !== kinds.length) throw refused();
-  return { rw: !words.includes('ro'), propagation: words.find(isPropagation) ?? '', noCopy: words.includes('nocopy') };
+  const idmap = words.find((word) => word.startsWith('idmap='))?.slice('idmap='.length);
+  return {
+    rw: !words.includes('ro'), propagation: words.find(isPropagation) ?? '', noCopy: words.includes('nocopy'),
+    idmap: idmap === undefined ? undefined : parseIdMap(idmap),
+  };
 }
 
 /** `src:dst[:mode]`, `volume:dst[:mode]` or `dst`. Throws invalid_argument in Docker's words. */
@@ -97,9 +104,10 @@ function fromBind(
       copyUp: false,
       createSource: true,
       tmpfsOptions: [],
+      ...(mode.idmap === undefined ? {} : { idmap: mode.idmap }),
     };
   }
-  if (mode.propagation !== '') throw bad('field BindOptions must not be specified');
+  if (mode.propagation !== '' || mode.idmap !== undefined) throw bad('field BindOptions must not be specified');
   return {
     ...common,
     type: 'volume',

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { posix } from 'node:path';
 import { invalid, isErrno, messageOf } from '#base/errors.ts';
+import { parseIdMap } from '#spec/id-map.ts';
 import type { Mount } from '#spec/wire/container.ts';
 import { cleanDestination, cleanPath, isPropagation, parseTmpfsOptions, type MountRequest } from './mount-request.ts';
 
@@ -46,7 +47,7 @@ function parseChecked(mount: Mount): MountRequest {
   return { ...common, type: 'tmpfs', tmpfsOptions: tmpfsFields(mount) };
 }
 
-function bindFields(mount: Mount): Pick<MountRequest, 'type' | 'source' | 'propagation' | 'recursive' | 'readonlyDepth' | 'createSource'> {
+function bindFields(mount: Mount): Pick<MountRequest, 'type' | 'source' | 'propagation' | 'recursive' | 'readonlyDepth' | 'createSource' | 'idmap'> {
   const options = mount.BindOptions ?? {};
   if (!mount.Source) throw invalid('field Source must not be empty');
   if (!mount.Source.startsWith('/')) throw invalid(`invalid mount path: '${mount.Source}' mount path must be absolute`);
@@ -65,6 +66,7 @@ function bindFields(mount: Mount): Pick<MountRequest, 'type' | 'source' | 'propa
     recursive: options.NonRecursive !== true,
     readonlyDepth: options.ReadOnlyNonRecursive === true ? 'top-only' : options.ReadOnlyForceRecursive === true ? 'force' : 'if-possible',
     createSource: options.CreateMountpoint === true,
+    ...(options.IDMap ? { idmap: parseIdMap(options.IDMap) } : {}),
   };
 }
 

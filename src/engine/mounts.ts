@@ -109,8 +109,8 @@ function inherited(entries: readonly string[], mountsOf: MountsOf): PlannedMount
     if (entry === '') throw invalid('volumes-from specification cannot be an empty string');
     const cut = entry.indexOf(':');
     const mode = cut < 0 ? '' : entry.slice(cut + 1);
-    const { rw, propagation, noCopy } = parseMode(mode);
-    if (propagation !== '' || noCopy) throw invalid(`invalid mode: ${mode}`);
+    const { rw, propagation, noCopy, idmap } = parseMode(mode);
+    if (propagation !== '' || noCopy || idmap !== undefined) throw invalid(`invalid mode: ${mode}`);
     const others = othersMounts(cut < 0 ? entry : entry.slice(0, cut), mountsOf).filter((mount) => mount.origin !== 'tmpfs');
     return others.map((mount) => ({ ...mount, mode, rw: mount.rw && rw, copyUp: false, origin: 'volumes-from' as const }));
   });

@@ -48,6 +48,8 @@ export interface PlannedMount {
   propagation: string;
   /** The source and the engine's data root lie in each other: bound as a slave, lest the container keep the engine's mounts busy. */
   holdsEngine?: boolean | undefined;
+  /** How the owners of a bind's files are seen; absent: as they are. */
+  idmap?: string | undefined;
   /** Whether mounts below a bind's source come along. */
   recursive: boolean;
   /** For read-only binds: which mounts below become read-only too. */

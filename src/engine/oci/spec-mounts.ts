@@ -86,7 +86,10 @@ function userMount(mount: PlannedMount, { path, folder }: MountSource): SpecMoun
     destination: mount.destination,
     type: 'bind',
     source: path,
-    options: [mount.recursive ? 'rbind' : 'bind', accessOption(mount, propagation, folder), propagation],
+    options: [
+      mount.recursive ? 'rbind' : 'bind', accessOption(mount, propagation, folder), propagation,
+      ...(mount.idmap === undefined ? [] : [`idmap=${mount.idmap}`]),
+    ],
   };
 }
 

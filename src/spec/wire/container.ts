@@ -51,6 +51,8 @@ export interface Mount {
     CreateMountpoint?: boolean | undefined;
     ReadOnlyNonRecursive?: boolean | undefined;
     ReadOnlyForceRecursive?: boolean | undefined;
+    /** Gantry's own: see `parseIdMap`. */
+    IDMap?: string | undefined;
   } | undefined;
   VolumeOptions?: {
     NoCopy?: boolean | undefined;

@@ -95,6 +95,7 @@ const mount = object<Mount>('mount.Mount', {
     CreateMountpoint: flag,
     ReadOnlyNonRecursive: flag,
     ReadOnlyForceRecursive: flag,
+    IDMap: text,
   }),
   VolumeOptions: object<Part<Mount, 'VolumeOptions'>>('mount.VolumeOptions', {
     NoCopy: flag,

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { parseIdMap } from '#spec/id-map.ts';
 import type { Mount } from '#spec/wire/container.ts';
 import { parseBool, parseBytes } from '../../command/values.ts';
 import { csvFields, cutPair } from './csv.ts';
@@ -72,6 +73,10 @@ function setField(mount: Mount, key: string, text: string, field: string): void 
       return;
     case 'bind-create-src':
       (mount.BindOptions ??= {}).CreateMountpoint = boolean();
+      return;
+    case 'idmap':
+    case 'bind-idmap':
+      mount.BindOptions = { ...mount.BindOptions, IDMap: parseIdMap(text) };
       return;
     case 'bind-recursive':
       setRecursion((mount.BindOptions ??= {}), text);
