@@ -25,7 +25,7 @@ export function discardBundle(
   record: Pick<ContainerRecord, 'id' | 'hostConfig' | 'mounts'>,
 ): void {
   const bundle = layout.bundle(record.id);
-  if (record.hostConfig.IpcMode === 'shareable' || record.mounts.some(({ type, subpath }) => type === 'image' || subpath !== '')) {
+  if (record.hostConfig.IpcMode === 'shareable' || record.mounts.some(({ type, subpath, recursive }) => type === 'image' || subpath !== '' || !recursive)) {
     removeBundle(mounts, bundle);
     return;
   }

@@ -34,7 +34,12 @@ export function mountSource(mount: PlannedMount, { path: scratch, held, layers }
   if (mount.type === 'volume') return mount.subpath === '' ? { path: mount.source, folder: true } : subpathSource(mount, scratch, held);
   const folder = ensureBindSource(mount);
   checkPropagation(mount);
-  return { path: mount.source, folder };
+  if (mount.recursive || !folder) return { path: mount.source, folder };
+  // crun 1.8 takes along what is mounted below, whatever it is told: it gets a mount that has nothing below.
+  makeScratch(scratch, true);
+  kernelMounts.bind(mount.source, scratch);
+  held.defer(() => kernelMounts.unmount(scratch));
+  return { path: scratch, folder };
 }
 
 /** Only another proc may take the place of /proc: the runtime writes to what it finds there. */
