@@ -136,14 +136,16 @@ export function createJail(options: { threads?: number; idleMs?: number } = {}):
       // Small chunks travel together: a message costs more than copying what it carries.
       let piece = new Uint8Array(PIECE);
       let filled = 0;
-      const flush = async (): Promise<void> => {
+      /** False when nobody takes any more. */
+      const flush = async (): Promise<boolean> => {
         while (credits === 0 && !over && died === undefined) await new Promise<void>((resolve) => (creditWake = resolve));
-        if (over || died !== undefined) return;
+        if (over || died !== undefined) return false;
         credits--;
         const data = filled === PIECE ? piece : piece.slice(0, filled);
         post({ type: 'chunk', data }, [data.buffer]);
         if (filled === PIECE) piece = new Uint8Array(PIECE);
         filled = 0;
+        return true;
       };
       try {
         for await (const chunk of source) {
@@ -152,7 +154,7 @@ export function createJail(options: { threads?: number; idleMs?: number } = {}):
             piece.set(chunk.subarray(start, start + take), filled);
             filled += take;
             start += take;
-            if (filled === PIECE) await flush();
+            if (filled === PIECE && !(await flush())) return;
           }
           if (over || died !== undefined) return;
         }

@@ -20,7 +20,7 @@ describe('faults around volumes', { skip }, () => {
   const volumeMounts = (): string[] => engine.traces().mounts.filter((path) => path.includes('/volumes/'));
   before(async () => {
     disk = mkdtempSync(join(tmpdir(), 'gantry-faults-'));
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', disk]);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=96m', 'tmpfs', disk]);
     engine = await startEngine({ folder: disk });
     docker = createDockerCli(engine.url);
     await importBusybox(docker, image);

@@ -40,7 +40,7 @@ describe('hostile containers', { skip }, () => {
         else writeFileSync(join(folder, name), content);
         chmodSync(join(folder, name), mode);
       }
-      return execFileSync('tar', ['-C', folder, '-cf', '-', ...members.map(([name]) => name)]);
+      return execFileSync('tar', ['-C', folder, '--no-recursion', '-cf', '-', ...members.map(([name]) => name)]);
     } finally {
       rmSync(folder, { recursive: true });
     }
