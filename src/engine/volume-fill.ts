@@ -8,10 +8,10 @@ import type { VolumeFiller } from './volume-mounts.ts';
 
 /** For each volume that wants it, what copies the image's content at its destination into it. */
 export function volumeFillers(mounts: readonly PlannedMount[], rootfs: string, jail: Jail): Map<string, VolumeFiller> {
-  return new Map(mounts.filter(wantsFill).map((mount) => [mount.name, (staging: string) => copyUp(rootfs, mount.destination, staging, jail)]));
+  return new Map(mounts.filter(wantsFill).map((mount) => [mount.name, { subpath: mount.subpath, fill: (staging) => copyUp(rootfs, mount.destination, staging, jail) }]));
 }
 
-export const wantsFill = (mount: PlannedMount): boolean => mount.type === 'volume' && mount.copyUp && mount.subpath === '';
+export const wantsFill = (mount: PlannedMount): boolean => mount.type === 'volume' && mount.copyUp;
 
 /** Whether the root has a folder for the volume to be filled from. Throws invalid_argument for a file in its place. */
 export function hasContent(rootfs: string, { destination }: PlannedMount): boolean {

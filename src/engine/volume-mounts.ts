@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { KeyedLock } from '#base/keyed-lock.ts';
@@ -7,12 +7,16 @@ import type { EmitEvent } from '#spec/event.ts';
 import type { ContainerId } from '#spec/ids.ts';
 import type { PlannedMount } from './oci/input.ts';
 import type { VolumeDrivers } from './volume-drivers.ts';
-import { isEmptyVolume, placeStaged, STAGING } from './volume-folder.ts';
+import { INTO, isFillable, placeStaged, STAGING } from './volume-folder.ts';
 import { hasMount } from './volume-local.ts';
 import type { VolumeRecord, VolumeStore } from './volume-store.ts';
 
-/** Puts content, owner and mode into an empty folder that becomes the volume's; false when it has nothing to give. */
-export type VolumeFiller = (staging: string) => Promise<boolean>;
+export interface VolumeFiller {
+  /** Part of the volume that is to be filled; empty for all of it. */
+  subpath: string;
+  /** Puts content, owner and mode into an empty folder that becomes the volume's; false when it has nothing to give. */
+  fill(staging: string): Promise<boolean>;
+}
 
 /** Why a container's volumes are mounted: its run, or a copy in or out. */
 export type VolumeUser = 'run' | `copy-${string}` | 'fill';
@@ -114,20 +118,31 @@ export class VolumeMounts {
   }
 
   async #mountAll(container: ContainerId, fillers: ReadonlyMap<string, VolumeFiller>): Promise<ReadonlyMap<string, string>> {
+    const { store, lock } = this.#options;
     const folders = new Map<string, string>();
-    for (const record of this.#records(this.#options.store.activeOf(container))) {
-      folders.set(record.name, await this.#options.lock.run(record.name, () => this.#mount(record.name, container, fillers.get(record.name))));
+    const todo = new Set(store.activeOf(container));
+    try {
+      for (const name of [...todo]) {
+        await lock.run(name, async () => {
+          const { record, path } = await this.#mount(name, container);
+          todo.delete(name);
+          folders.set(name, path);
+          await this.#fill(record, path, container, fillers.get(name));
+        });
+      }
+    } catch (error) {
+      // What was not mounted is not to be unmounted.
+      for (const name of todo) store.deactivate(name, container);
+      throw error;
     }
     return folders;
   }
 
-  async #mount(name: string, container: ContainerId, filler: VolumeFiller | undefined): Promise<string> {
+  async #mount(name: string, container: ContainerId): Promise<{ record: VolumeRecord; path: string }> {
     const { store, drivers } = this.#options;
     const record = store.get(name);
     if (record === undefined) throw new Error(`volume ${name} is gone`);
-    const path = await (await drivers.get(record.driver)).mount(record, container);
-    await this.#fill(record, path, container, filler);
-    return path;
+    return { record, path: await (await drivers.get(record.driver)).mount(record, container) };
   }
 
   async #fill(record: VolumeRecord, path: string, container: ContainerId, filler: VolumeFiller | undefined): Promise<void> {
@@ -138,7 +153,7 @@ export class VolumeMounts {
     const staging = join(plain ? join(root, name) : path, STAGING);
     if (record.state !== 'staged') {
       if (filler === undefined || store.isFilled(name, container)) return;
-      if (!isEmptyVolume(path)) {
+      if (!isFillable(path, filler.subpath)) {
         store.setFilled(name, container);
         return;
       }
@@ -146,7 +161,7 @@ export class VolumeMounts {
       mkdirSync(staging, { mode: 0o755 });
       let given: boolean;
       try {
-        given = await filler(staging);
+        given = await filler.fill(staging);
       } catch (error) {
         await rm(staging, { recursive: true, force: true }).catch(() => {});
         throw error;
@@ -156,6 +171,7 @@ export class VolumeMounts {
         store.setFilled(name, container);
         return;
       }
+      writeFileSync(`${staging}${INTO}`, filler.subpath);
       store.setState(name, 'staged');
     }
     placeStaged(staging, path);

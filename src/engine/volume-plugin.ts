@@ -31,10 +31,6 @@ export class PluginVolumes implements VolumeDriver {
 
   async create(name: string, options: Readonly<Record<string, string>>): Promise<void> {
     await this.#call('Create', { Name: name, Opts: options }, this.#deadlines.long);
-    // One that says yes and knows nothing of it would be found out when a container needs the data.
-    if ((await this.look(name)) === undefined) {
-      throw new EngineError('internal', `VolumeDriver.Create: plugin ${JSON.stringify(this.name)} says that it made the volume, and does not have it`);
-    }
   }
 
   async remove(name: string): Promise<void> {
@@ -63,6 +59,7 @@ export class PluginVolumes implements VolumeDriver {
       if (codeOf(error) === 'internal') return undefined;
       throw error;
     }
+    if (answer['Volume'] === undefined || answer['Volume'] === null) return undefined;
     const found = volumeOf(answer['Volume']);
     if (found === undefined || found.name !== name) throw new EngineError('unavailable', `VolumeDriver.Get: the plugin was asked for ${name} and answers ${JSON.stringify(answer).slice(0, 200)}`);
     return found;

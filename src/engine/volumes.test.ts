@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -119,14 +119,14 @@ describe('volumes', () => {
   });
 
   describe('fills', () => {
-    const filler: VolumeFiller = async (staging) => {
+    const filler: VolumeFiller['fill'] = async (staging) => {
       mkdirSync(join(staging, 'sub'));
       writeFileSync(join(staging, 'sub/file'), 'image');
       return true;
     };
     const data = (path: string): string => join(folder, 'volumes/data/_data', path);
-    const start = async (container: ContainerId, fill = filler): Promise<void> => {
-      await volumes.activate(container, { user: 'run', fillers: new Map([['data', fill]]) });
+    const start = async (container: ContainerId, fill = filler, subpath = ''): Promise<void> => {
+      await volumes.activate(container, { user: 'run', fillers: new Map([['data', { subpath, fill }]]) });
       await volumes.deactivate(container, 'run');
     };
 
@@ -140,7 +140,7 @@ describe('volumes', () => {
     });
     test('a fill that fails leaves the volume empty, and the next one is whole', async () => {
       volumes.ensure(named('data'), one);
-      const failing: VolumeFiller = async (staging) => {
+      const failing: VolumeFiller['fill'] = async (staging) => {
         writeFileSync(join(staging, 'half'), 'x');
         throw new Error('disk full');
       };
@@ -161,6 +161,19 @@ describe('volumes', () => {
       await start(one);
       assert.deepEqual([readFileSync(data('late'), 'utf8'), readFileSync(data('taken'), 'utf8')], ['image', 'mine']);
       assert.equal(existsSync(staging), false);
+    });
+    test('a part of a volume is filled when it is an empty folder, and only inside', async () => {
+      volumes.ensure(named('data'), one);
+      volumes.ensure(named('data'), two);
+      await volumes.create({ Name: 'data' });
+      mkdirSync(data('part'));
+      writeFileSync(data('other'), 'mine');
+      await start(one, filler, 'part');
+      assert.equal(readFileSync(data('part/sub/file'), 'utf8'), 'image');
+      assert.deepEqual([existsSync(data('sub')), existsSync(join(folder, 'volumes/data/.filling-into'))], [false, false]);
+      symlinkSync('../../..', data('out'));
+      await start(two, filler, 'out');
+      assert.equal(existsSync(join(folder, 'sub')), false);
     });
     test('the folder’s mode comes along, unless there is nothing to copy', async () => {
       volumes.ensure(named('data'), one);

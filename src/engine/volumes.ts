@@ -100,13 +100,15 @@ export class Volumes {
       throw new EngineError('unavailable', 'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.');
     }
     const request = await this.prepare({ name: body.Name || undefined, driver: body.Driver || 'local', driverOpts: body.DriverOpts ?? null, labels: body.Labels ?? null });
+    if (request.name !== undefined) await this.#forgetLost(request.name);
     const existing = request.name === undefined ? undefined : this.#store.get(request.name);
     if (existing !== undefined && body.Driver && existing.driver !== request.driver) {
       throw wrap(nameTaken(existing), `create ${existing.name}`);
     }
     const record = this.ensure(request);
     if (record.driver === 'local') this.#drivers.local.make(record.name);
-    return this.#described(record);
+    // It was made: what its plugin says of it now decides nothing any more.
+    return this.#described(record).catch(() => this.#wire(record, undefined));
   }
 
   async inspect(name: string): Promise<Volume> {
@@ -178,6 +180,7 @@ export class Volumes {
     const name = request.name ?? newId();
     try {
       const driver = await this.#drivers.get(request.driver);
+      await this.#forgetLost(name);
       const existing = this.#store.get(name);
       if (existing === undefined) await this.#lock.run(name, () => driver.create(name, request.driverOpts ?? {}));
       else if (existing.driver !== request.driver) throw nameTaken(existing);
@@ -319,6 +322,18 @@ export class Volumes {
     const record = foreignRecord(found.driver.name, found.volume);
     this.#store.insert(record);
     return record;
+  }
+
+  /** A name is free again when its plugin says that it has no such volume, and nobody uses it. */
+  async #forgetLost(name: string): Promise<void> {
+    const record = this.#store.get(name);
+    if (record === undefined || record.driver === 'local' || this.#store.users(name).length > 0) return;
+    try {
+      const driver = await this.#drivers.get(record.driver);
+      if ((await driver.look(name)) === undefined && this.#store.users(name).length === 0) this.#store.remove(name);
+    } catch (error) {
+      this.#options.log.debug('a plugin could not be asked for a volume', { volume: name, error });
+    }
   }
 
   /** With what the driver has to say; a plugin that lost the volume or does not answer leaves what the record knows. */

@@ -154,10 +154,25 @@ function readAnswer(method: string, { status, text }: Answer): Readonly<Record<s
 function parseObject(text: string): Record<string, unknown> | undefined {
   if (text.trim() === '' || text.trim() === 'null') return {};
   try {
-    const json: unknown = JSON.parse(text);
+    const json: unknown = JSON.parse(firstValue(text));
     return typeof json === 'object' && json !== null && !Array.isArray(json) ? (json as Record<string, unknown>) : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** Go's decoders read one value and leave what follows on later lines; plugins were written against those. */
+function firstValue(text: string): string {
+  const [line = ''] = text.trimStart().split('\n', 1);
+  return line.startsWith('{') && line.trimEnd().endsWith('}') && isJson(line) ? line : text;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -99,12 +99,12 @@ describe('volumes on a real machine', { skip }, () => {
     volumes.ensure({ name: 'race', driver: 'local', driverOpts: {}, labels: {} }, other);
     const data = dataPath('race');
     const mount = planned({ type: 'volume', name: 'race', source: data, destination: '/race', copyUp: true });
-    const [[name, fill]] = [...volumeFillers([mount], box.rootfs, jail)] as [[string, (staging: string) => Promise<boolean>]];
-    await visit(other, new Map([[name, async (staging: string) => {
-      const given = await fill(staging);
+    const [[name, filler]] = [...volumeFillers([mount], box.rootfs, jail)] as [[string, VolumeFiller]];
+    await visit(other, new Map([[name, { subpath: '', fill: async (staging: string) => {
+      const given = await filler.fill(staging);
       symlinkSync(target, join(data, 'dir'));
       return given;
-    }]]));
+    } }]]));
     assert.ok(lstatSync(join(data, 'dir')).isSymbolicLink());
     assert.equal(existsSync(join(target, 'file')), false);
   });

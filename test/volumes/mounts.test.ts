@@ -108,6 +108,9 @@ describe('volumes and mounts', { skip }, () => {
     assert.doesNotMatch(await run(['-v', 'filled:/x', image, 'ls', '/x']), /passwd/, 'offered once, not at every start');
     await refused(['-v', 'onfile:/etc/passwd'], /cannot mount volume over existing file, file exists .*\/etc\/passwd/);
     await docker.ok(['rm', 'source']);
+    await run(['-v', 'partly:/p', image, 'mkdir', '/p/sub']);
+    assert.match(await run(['--mount', 'type=volume,src=partly,dst=/etc,volume-subpath=sub', image, 'ls', '/etc']), /passwd/, 'an empty part of a volume, too');
+    assert.equal(await run(['-v', 'partly:/p', image, 'ls', '/p']), 'sub');
     await docker.ok(['volume', 'prune', '-af']);
   });
 

@@ -7,6 +7,8 @@ import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'no
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 
+export type Mood = '' | 'lie-path' | 'lie-type' | 'lie-create' | 'lie-name' | `${'hang' | 'die' | 'fail'} ${string}`;
+
 const [socket = '', state = ''] = process.argv.slice(2);
 const data = join(state, 'data');
 mkdirSync(data, { recursive: true });

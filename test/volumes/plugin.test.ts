@@ -9,6 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import { createDockerCli, until, type DockerCli } from '../clients/docker-cli.ts';
 import { importBusybox } from '../clients/host.ts';
 import { startEngine, type TestEngine } from '../rig.ts';
+import type { Mood } from './plugin-process.ts';
 
 const image = 'gantry-test/plugin-busybox:1';
 const skip = process.getuid?.() === 0 ? false : 'needs root: containers with an engine of their own';
@@ -20,7 +21,7 @@ describe('volume plugins', { skip }, () => {
   let plugin: ChildProcess;
   const folder = (): string => join(engine.run, 'plugins');
   const data = (name: string): string => join(state, 'data', name);
-  const mood = (text: string): void => writeFileSync(join(state, 'mood'), text);
+  const mood = (text: Mood): void => writeFileSync(join(state, 'mood'), text);
   const calls = (): string[] => readFileSync(join(state, 'calls'), 'utf8').trim().split('\n');
   const refused = async (args: string[], message: RegExp): Promise<void> => {
     const { code, stderr } = await docker(args);
@@ -115,8 +116,13 @@ describe('volume plugins', { skip }, () => {
 
   test('one that lies is found out, and its harmless twin works', async () => {
     mood('lie-create');
-    await refused(['volume', 'create', '-d', 'keep', 'lied'], /says that it made the volume, and does not have it/);
+    await docker.ok(['volume', 'create', '-d', 'keep', 'lied']);
+    await refused(['volume', 'inspect', 'lied'], /get lied: no such volume/);
+    await refused(['run', '--rm', '-v', 'lied:/d', image, 'true'], /names a mount point that does not exist: /);
     mood('');
+    await docker.ok(['volume', 'create', '-d', 'keep', '-o', 'a=b', 'lied']);
+    assert.match((await docker.ok(['volume', 'inspect', 'lied'])).stdout, /"a": "b"/, 'made anew');
+    await docker.ok(['volume', 'rm', 'lied']);
     await docker.ok(['volume', 'create', '-d', 'keep', 'vol']);
     mood('lie-path');
     await refused(['run', '--rm', '-v', 'vol:/d', image, 'true'], /names a mount point that does not exist: "\/nowhere\/at\/all"/);
