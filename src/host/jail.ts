@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { EngineError, messageOf } from '#base/errors.ts';
 import { workerUrl } from '#base/worker-entry.ts';
 import { WINDOW } from './jail/protocol.ts';
-import type { FromWorker, Job, JobResults, PackJob, ToWorker } from './jail/protocol.ts';
+import type { FromWorker, Job, JobResults, PackJob, SpooledFile, ToWorker } from './jail/protocol.ts';
 
 export type * from './jail/protocol.ts';
 
@@ -15,9 +15,9 @@ export type * from './jail/protocol.ts';
 export interface Jail {
   /**
    * `input` feeds jobs whose source is a stream; it is closed when the job ends early. For a growing file it tells how much
-   * of it is there, and `onPosition` hears how much was taken.
+   * of it is there.
    */
-  run<K extends Exclude<Job['kind'], 'pack'>>(job: Extract<Job, { kind: K }>, input?: JobInput, onPosition?: (position: number) => void): Promise<JobResults[K]>;
+  run<K extends Exclude<Job['kind'], 'pack'>>(job: Extract<Job, { kind: K }>, input?: JobInput, hear?: JobEars): Promise<JobResults[K]>;
   /** Packs into `job.into`. */
   packFile(job: PackJob & { into: string }): Promise<JobResults['pack']>;
   /** Packs without keeping the bytes: for their digest and sizes. */
@@ -25,6 +25,14 @@ export interface Jail {
   /** Packs as a stream. Stopping early ends the job; failures come out of the stream. */
   pack(job: PackJob, signal?: AbortSignal): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
+}
+
+/** What a job tells while it runs. */
+export interface JobEars {
+  /** How much of a growing file was taken. */
+  position?: ((position: number) => void) | undefined;
+  /** A file of a spooled archive that looks like a layer is complete. */
+  member?: ((member: SpooledFile) => void) | undefined;
 }
 
 export type JobInput = AsyncIterable<Uint8Array> | { growth: AsyncIterable<number> };
@@ -83,7 +91,7 @@ export function createJail(options: { threads?: number; idleMs?: number } = {}):
   async function* converse(
     job: Job,
     input: JobInput | undefined,
-    { signal, onPosition }: { signal?: AbortSignal | undefined; onPosition?: ((position: number) => void) | undefined } = {},
+    { signal, hear }: { signal?: AbortSignal | undefined; hear?: JobEars | undefined } = {},
   ): AsyncGenerator<Uint8Array, unknown> {
     const pooled = await acquire();
     const { worker } = pooled;
@@ -101,7 +109,11 @@ export function createJail(options: { threads?: number; idleMs?: number } = {}):
         return;
       }
       if (message.type === 'position') {
-        onPosition?.(message.value);
+        hear?.position?.(message.value);
+        return;
+      }
+      if (message.type === 'member') {
+        hear?.member?.(message.member);
         return;
       }
       inbox.push(message);
@@ -203,8 +215,8 @@ export function createJail(options: { threads?: number; idleMs?: number } = {}):
     }
   }
 
-  const finish = async (job: Job, input?: JobInput, onPosition?: (position: number) => void): Promise<unknown> => {
-    const talk = converse(job, input, { onPosition });
+  const finish = async (job: Job, input?: JobInput, hear?: JobEars): Promise<unknown> => {
+    const talk = converse(job, input, { hear });
     for (;;) {
       const step = await talk.next();
       if (step.done === true) return step.value;
@@ -212,8 +224,8 @@ export function createJail(options: { threads?: number; idleMs?: number } = {}):
   };
 
   return {
-    run: <K extends Exclude<Job['kind'], 'pack'>>(job: Extract<Job, { kind: K }>, input?: JobInput, onPosition?: (position: number) => void) =>
-      finish(job, input, onPosition) as Promise<JobResults[K]>,
+    run: <K extends Exclude<Job['kind'], 'pack'>>(job: Extract<Job, { kind: K }>, input?: JobInput, hear?: JobEars) =>
+      finish(job, input, hear) as Promise<JobResults[K]>,
     packFile: (job) => finish(job) as Promise<JobResults['pack']>,
     packTally: (job) => finish({ ...job, discard: true }) as Promise<JobResults['pack']>,
     pack: (job, signal) => converse(job, undefined, { signal }),

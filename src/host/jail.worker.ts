@@ -48,6 +48,7 @@ async function serve({ job }: Extract<ToWorker, { type: 'job' }>): Promise<void>
         else await news();
       }
     },
+    member: (member) => send({ type: 'member', member }),
     async grown(taken) {
       send({ type: 'position', value: taken });
       for (;;) {

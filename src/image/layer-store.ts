@@ -37,6 +37,7 @@ export interface PendingLayer {
 export type LayerSource =
   | { kind: 'file'; path: string; digest: Digest; size: number }
   | { kind: 'stream'; chunks: AsyncIterable<Uint8Array> }
+  | { kind: 'pending'; pending: PendingLayer }
   | GrowingSource;
 
 /**
@@ -76,6 +77,8 @@ export interface LayerStore {
   source(layer: Layer): LayerSource | undefined;
   /** True for a layer that lies in a lent folder. */
   isLent(layer: Layer): boolean;
+  /** True when a layer came as these bytes. */
+  knows(blob: Digest): boolean;
   /** Puts a pending layer in the place of a damaged one's tree. */
   replace(chainId: Digest, pending: PendingLayer): Promise<void>;
   /** Folders in the store that no record names. */
@@ -136,6 +139,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
   };
 
   const unpack = async (source: LayerSource): Promise<PendingLayer> => {
+    if (source.kind === 'pending') return source.pending;
     const target = blobs.temporary();
     const blobFile = source.kind === 'growing' ? source.path : `${target}.blob`;
     const most = source.kind === 'growing' ? source.inflated : MAX_INFLATED;
@@ -161,7 +165,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
           limits: { inflated: Math.min(most, room), byDisk: room < most, entries: 5_000_000 },
         },
         source.kind === 'stream' ? source.chunks : source.kind === 'growing' ? { growth: source.growth } : undefined,
-        source.kind === 'growing' ? source.onPosition : undefined,
+        source.kind === 'growing' ? { position: source.onPosition } : undefined,
       );
       return { folder: target, blobFile, unpacked };
     } catch (error) {
@@ -226,6 +230,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
     for (const digest of await blobs.list()) if (needed.get(digest) === undefined && !leases.has(digest)) blobs.remove(digest);
   };
   // Blobs of lent folders are not kept: the same tree always packs to the same bytes.
+  const byAnyBlob = db.handle.prepare('SELECT 1 FROM image_layer WHERE blob = ? LIMIT 1');
   const byBlob = db.handle.prepare('SELECT folder, blob_size FROM image_layer WHERE blob = ? AND folder IS NOT NULL LIMIT 1');
   blobs.regenerate((digest) => {
     const row = byBlob.get(digest);
@@ -252,6 +257,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
       const path = blobs.path(layer.blob);
       return existsSync(path) ? { kind: 'file', path, digest: layer.blob, size: layer.blobSize } : undefined;
     },
+    knows: (blob) => byAnyBlob.get(blob) !== undefined,
     isLent: (layer) => Boolean(select.get(layer.chainId)?.['folder']),
     replace: (chainId, pending) =>
       lock.run(STORE, async () => {
@@ -279,7 +285,11 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
     async ensure(diffIds, sources) {
       const chains = chainIds(diffIds);
       const missing = chains.map((chain) => !isWhole(chain));
-      const unpacking = sources.map(async (source, index) => (missing[index] === true ? unpack(source) : undefined));
+      const unpacking = sources.map(async (source, index) => {
+        if (missing[index] === true) return unpack(source);
+        if (source.kind === 'pending') await discard(source.pending);
+        return undefined;
+      });
       const settled = await Promise.allSettled(unpacking);
       const left = new Set(settled.flatMap((item) => (item.status === 'fulfilled' && item.value ? [item.value] : [])));
       try {

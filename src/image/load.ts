@@ -10,10 +10,12 @@ import { chainIds, parseConfig } from './documents.ts';
 import { expandHostFormats } from './host-decoder.ts';
 import { familiar, type ImageRecord } from './image-store.ts';
 import { readContents, type ManifestContent, type PlainContent, type TargetContent } from './load-contents.ts';
+import type { LayerSource } from './layer-store.ts';
 import { isAttestation } from './manifest-view.ts';
 import { bestPlatform, hostPlatform, parsePlatform, platformOf, platformScore } from './platform.ts';
 import { recordImage, type PresentManifest } from './record.ts';
 import type { Document } from './target-store.ts';
+import { UnpackAhead } from './unpack-ahead.ts';
 
 /** Loads every image of a docker-archive or an OCI layout, compressed or not. Yields Docker's lines. */
 export async function* loadImages(
@@ -24,14 +26,17 @@ export async function* loadImages(
   const folder = context.blobs.temporary();
   mkdirSync(folder, { mode: 0o700 });
   try {
+    await using ahead = new UnpackAhead(context.layers);
     const members = await context.jail.run<'spool'>(
       { kind: 'spool', into: folder, source: { kind: 'stream' }, limits: { inflated: 512 * 2 ** 30, entries: 100_000 } },
       expandHostFormats(tar),
+      // With platforms chosen, most of what arrives may not be wanted.
+      options.platforms.length > 0 ? {} : { member: (member) => ahead.begin(folder, member) },
     );
     const archive = new Archive(folder, members);
     for (const content of await readContents(archive)) {
-      if (content.kind === 'plain') yield* loadPlain(context, archive, content, options);
-      else yield* loadTarget(context, archive, content, options);
+      if (content.kind === 'plain') yield* loadPlain(context, archive, ahead, content, options);
+      else yield* loadTarget(context, archive, ahead, content, options);
     }
   } catch (error) {
     // Layers of an image that failed further up belong to nothing.
@@ -42,12 +47,12 @@ export async function* loadImages(
   }
 }
 
-async function* loadPlain(context: ImageContext, archive: Archive, content: PlainContent, options: { quiet: boolean; platforms: readonly string[] }): AsyncIterable<JsonMessage> {
+async function* loadPlain(context: ImageContext, archive: Archive, ahead: UnpackAhead, content: PlainContent, options: { quiet: boolean; platforms: readonly string[] }): AsyncIterable<JsonMessage> {
   const bytes = await archive.read(content.config, 'image configuration');
   const platform = platformOf(parseConfig(bytes));
   const wanted = options.platforms.map(parsePlatform);
   if (wanted.length > 0 && !wanted.some((want) => platformScore(platform, want) > 0)) throw notPresent(options.platforms);
-  const unpacked = await unpack(context, bytes, content.layers);
+  const unpacked = await unpack(context, ahead, bytes, content.layers);
   using _spared = unpacked.lease;
   if (!options.quiet) yield* unpacked.lines;
   const image = context.store.add({
@@ -63,7 +68,7 @@ async function* loadPlain(context: ImageContext, archive: Archive, content: Plai
 }
 
 /** Unpacks what suits this machine and what was asked for; other platforms stay packed until they are needed. */
-async function* loadTarget(context: ImageContext, archive: Archive, content: TargetContent, options: { quiet: boolean; platforms: readonly string[] }): AsyncIterable<JsonMessage> {
+async function* loadTarget(context: ImageContext, archive: Archive, ahead: UnpackAhead, content: TargetContent, options: { quiet: boolean; platforms: readonly string[] }): AsyncIterable<JsonMessage> {
   const images: { content: ManifestContent; config: Document; platform: ReturnType<typeof platformOf> }[] = [];
   const others: ManifestContent[] = [];
   for (const item of content.manifests) {
@@ -87,7 +92,7 @@ async function* loadTarget(context: ImageContext, archive: Archive, content: Tar
   for (const image of taken) {
     const layers = image.content.manifest.layers.map((layer) => archive.blob(layer));
     if (unpacking.includes(image)) {
-      const unpacked = await unpack(context, image.config.bytes, layers);
+      const unpacked = await unpack(context, ahead, image.config.bytes, layers);
       using _spared = unpacked.lease;
       lease.add(...unpacked.chains);
       if (!options.quiet) yield* unpacked.lines;
@@ -123,7 +128,7 @@ interface Unpacked {
   lease: Disposable;
 }
 
-async function unpack(context: ImageContext, configBytes: Uint8Array, members: readonly Member[]): Promise<Unpacked> {
+async function unpack(context: ImageContext, ahead: UnpackAhead, configBytes: Uint8Array, members: readonly Member[]): Promise<Unpacked> {
   const config = parseConfig(configBytes);
   if (config.os !== '' && config.os !== 'linux') throw invalid(`cannot load ${config.os} image on linux`);
   const diffIds = config.rootfs.diff_ids;
@@ -131,8 +136,12 @@ async function unpack(context: ImageContext, configBytes: Uint8Array, members: r
   const chains = chainIds(diffIds);
   const lease = context.layers.protect(chains);
   try {
-    const fresh = chains.map((chain) => context.layers.get(chain) === undefined);
-    const layers = await context.layers.ensure(diffIds, members.map((layer) => ({ kind: 'file' as const, ...layer })));
+    const fresh = chains.map((chain) => !context.layers.isWhole(chain));
+    const sources = members.map(async (member, index): Promise<LayerSource> => {
+      const pending = fresh[index] === true ? await ahead.take(member.digest) : undefined;
+      return pending === undefined ? { kind: 'file', ...member } : { kind: 'pending', pending };
+    });
+    const layers = await context.layers.ensure(diffIds, await Promise.all(sources));
     const lines = layers.flatMap((layer, index): JsonMessage[] => {
       const size = members[index]?.size ?? 0;
       return fresh[index] === true

@@ -33,7 +33,7 @@ function fileStream(path: string): AsyncIterable<Uint8Array> {
     if (error instanceof CliError) throw error;
     throw new CliError(`open ${path}: ${systemMessage(error)}`);
   }
-  return createReadStream(path, { highWaterMark: 256 * 1024 }) as AsyncIterable<Uint8Array>;
+  return createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Uint8Array>;
 }
 
 export const load: Command = defineCommand({

@@ -11,7 +11,7 @@ import { findPackages } from './files/packages.ts';
 import { diffTrees } from './files/diff.ts';
 import { changeFiles } from './files/change.ts';
 import { tidy } from './files/tidy.ts';
-import type { Job, JobResults, PackJob, SpoolJob, StatJob, UnpackJob, UnpackLimits } from './protocol.ts';
+import type { Job, JobResults, PackJob, SpoolJob, StatJob, UnpackJob, UnpackLimits, SpooledFile } from './protocol.ts';
 import { look, resolvePath } from './resolve.ts';
 import { countedHash, inflated, knownHash, readGrowing, readPieces, tap, unhashed, writeAll } from './source.ts';
 import { Spool } from './spool.ts';
@@ -24,6 +24,8 @@ export interface JobStreams {
   input(): AsyncIterable<Buffer>;
   /** How much of a growing file is there, once it is more than what was taken; undefined at its end. */
   grown(taken: number): Promise<number | undefined>;
+  /** A file of a spooled archive that looks like a layer is complete. */
+  member(member: SpooledFile): void;
   /** Resolves when the caller has room for more. */
   output(chunk: Buffer): Promise<void>;
   /** Throws when the caller gave up. */
@@ -119,7 +121,7 @@ async function drain(chunks: AsyncIterable<Buffer>, limits: UnpackLimits, stream
 
 async function spool(job: SpoolJob, streams: JobStreams): Promise<JobResults['spool']> {
   const file = job.source.kind === 'file' ? openSync(job.source.path, O_RDONLY) : undefined;
-  const writer = new Spool(job.into);
+  const writer = new Spool(job.into, (member) => streams.member(member));
   try {
     const reader = new TarReader(writer, { ...defaultTarLimits, entries: job.limits.entries });
     const { chunks } = await inflated(file === undefined ? streams.input() : readPieces(file));

@@ -80,7 +80,13 @@ export interface SpoolJob {
 }
 
 /** `file` is the name below `into`; links point at other members. */
-export type SpooledMember = { kind: 'file'; file: string; digest: Digest; size: number } | { kind: 'link'; target: ByteString };
+export type SpooledMember = ({ kind: 'file' } & SpooledFile) | { kind: 'link'; target: ByteString };
+
+export interface SpooledFile {
+  file: string;
+  digest: Digest;
+  size: number;
+}
 
 export interface PackJob {
   kind: 'pack';
@@ -321,6 +327,8 @@ export type FromWorker =
   | { type: 'credit' }
   /** So many bytes of the growing file were taken. */
   | { type: 'position'; value: number }
+  /** A file of a spooled archive that looks like a layer is complete. */
+  | { type: 'member'; member: SpooledFile }
   | { type: 'chunk'; data: Uint8Array };
 
 /** Chunks that may be under way in one direction. */
