@@ -135,6 +135,8 @@ export interface ImageService {
     tar: AsyncIterable<Uint8Array>,
     options: { repo: string | undefined; tag: string | undefined; message: string; changes: string[]; platform: string | undefined },
   ): AsyncIterable<JsonMessage>;
+  /** POST /images/create with fromSrc=URL. */
+  importUrl(source: string, options: Parameters<ImageService['import']>[1]): AsyncIterable<JsonMessage>;
   /** Compares the image store with its records; the last line is the report. */
   check(options: { repair: boolean; quick: boolean }): AsyncIterable<StoreCheckLine>;
   /** Makes a base image from the distribution's packages: `busybox`, `debian`, `debian:bookworm`. */

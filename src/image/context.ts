@@ -37,8 +37,8 @@ export function emitImage(context: ImageContext, action: string, image: Pick<Ima
 }
 
 /** Names the image and what it stands for; an image that lost the name and has no other stays, dangling. Returns that image. */
-export function nameImage(context: ImageContext, image: ImageRecord, name: string, target?: Digest): Digest | undefined {
-  const before = context.store.setName(name, image.id, target);
+export function nameImage(context: ImageContext, image: ImageRecord, name: string, target?: Digest, given = true): Digest | undefined {
+  const before = context.store.setName(name, image.id, target, given);
   if (!isDigestName(name)) emitImage(context, 'tag', image, familiar(name));
   return before;
 }

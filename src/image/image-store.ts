@@ -60,8 +60,10 @@ export interface ImageStore {
   find(given: string): FoundImage;
   /** Records an image whose layers exist; known already: shows it again and keeps its names. */
   add(image: NewImage): ImageRecord;
-  /** Points the name at the image and what it stands for; returns the image that had it. */
-  setName(name: string, image: Digest, target?: Digest): Digest | undefined;
+  /** Points the name at the image and what it stands for; returns the image that had it. A name given here, by a person, counts as the image's last one. */
+  setName(name: string, image: Digest, target?: Digest, given?: boolean): Digest | undefined;
+  /** Says what an image was made from; only for one that says nothing of it yet. */
+  setParent(image: Digest, parent: Digest): void;
   dropName(name: string): void;
   /**
    * Forgets an image without names and the platforms that were here only with it; returns all of these. While containers
@@ -102,7 +104,8 @@ export function createImageStore(db: Database, now: () => number): ImageStore {
     namesOf: db.handle.prepare('SELECT name FROM image_name WHERE image = ? ORDER BY name'),
     setName: db.handle.prepare('INSERT INTO image_name (name, image, target) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET image = excluded.image, target = excluded.target'),
     dropName: db.handle.prepare('DELETE FROM image_name WHERE name = ?'),
-    tagged: db.handle.prepare('UPDATE image SET tagged_at = ?, member = 0 WHERE id = ?'),
+    tagged: db.handle.prepare('UPDATE image SET tagged_at = COALESCE(?, tagged_at), member = 0 WHERE id = ?'),
+    setParent: db.handle.prepare('UPDATE image SET parent = ? WHERE id = ? AND parent IS NULL'),
     holds: db.handle.prepare('SELECT 1 FROM image_hold WHERE image = ?'),
     hold: db.handle.prepare('INSERT INTO image_hold VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET image = excluded.image'),
     held: db.handle.prepare('SELECT image FROM image_hold WHERE owner = ?'),
@@ -219,15 +222,16 @@ export function createImageStore(db: Database, now: () => number): ImageStore {
         }
         return visible(config.digest) as ImageRecord;
       }),
-    setName: (name, image, target) =>
+    setName: (name, image, target, given = true) =>
       db.transaction(() => {
         const row = sql.name.get(name);
         const before = row?.['image'] as Digest | undefined;
         sql.setName.run(name, image, target ?? null);
-        sql.tagged.run(now(), image);
+        sql.tagged.run(given ? now() : null, image);
         if (row !== undefined && row['target'] !== (target ?? null)) sweep();
         return before === image ? undefined : before;
       }),
+    setParent: (image, parent) => void sql.setParent.run(parent, image),
     dropName: (name) =>
       db.transaction(() => {
         sql.dropName.run(name);

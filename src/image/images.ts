@@ -22,7 +22,7 @@ import { platformOf } from './platform.ts';
 import { recordImage, type Recorded, type RecordRequest } from './record.ts';
 import { selectImage } from './select.ts';
 import { preparePlatform } from './unpack-platform.ts';
-import { importImage, type ImportOptions } from './import.ts';
+import { importImage, importUrl, type ImportOptions } from './import.ts';
 import { imageHistory, inspectImage, type InspectedImage } from './inspect.ts';
 import { createLayerStore } from './layer-store.ts';
 import { createSettling } from './settle.ts';
@@ -156,6 +156,7 @@ export function createImages(options: ImagesOptions) {
     },
     load: (tar: AsyncIterable<Uint8Array>, given: { quiet: boolean; platforms: string[] }): AsyncIterable<JsonMessage> => loadImages(context, tar, given),
     import: (tar: AsyncIterable<Uint8Array>, given: ImportOptions): AsyncIterable<JsonMessage> => importImage(context, tar, given),
+    importUrl: (source: string, given: ImportOptions): AsyncIterable<JsonMessage> => importUrl(context, source, given),
     /** Makes `busybox`, `debian` or `debian:<release>` from this machine's packages; the last status is the image's id. */
     bootstrap: (name: string, signal?: AbortSignal): AsyncIterable<JsonMessage> => bootstrapImage(context, name, signal),
     async close(): Promise<void> {

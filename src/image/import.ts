@@ -7,6 +7,7 @@ import { applyChanges } from './changes.ts';
 import { renderConfig } from './configuration.ts';
 import { emitImage, nameImage, type ImageContext } from './context.ts';
 import { chainIds } from './documents.ts';
+import { openUrl } from './download.ts';
 import { expandHostFormats } from './host-decoder.ts';
 import { recordName } from './image-store.ts';
 import { hostPlatform, parsePlatform } from './platform.ts';
@@ -24,6 +25,13 @@ function importPlatform(text: string | undefined): Platform {
   const platform = parsePlatform(text);
   if (platform.os !== 'linux') throw invalid(`operating system is not supported: ${platform.os}`);
   return platform;
+}
+
+/** As `importImage`, of what a URL gives. */
+export async function* importUrl(context: ImageContext, source: string, options: ImportOptions): AsyncIterable<JsonMessage> {
+  const { url, chunks } = await openUrl(source);
+  yield { status: `Downloading from ${url}` };
+  yield* importImage(context, chunks, options);
 }
 
 /** Makes an image of one layer from a root file system. Nothing is left when it fails. */

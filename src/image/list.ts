@@ -35,6 +35,7 @@ export function listImages(context: ImageContext, options: ListOptions): ImageSu
   const users = options.containerCount === true ? Map.groupBy(context.usage(), ({ image }) => image) : undefined;
 
   const summaries: ImageSummary[] = [];
+  const times = new Map<string, number>();
   for (const image of images) {
     const created = createdAt(image.config);
     const labels = image.config.config?.Labels ?? {};
@@ -47,6 +48,7 @@ export function listImages(context: ImageContext, options: ListOptions): ImageSu
       if (dangling === false) continue;
       if (parents.has(image.id) && !options.all) continue;
     } else if (dangling === true) continue;
+    times.set(image.id, created);
     summaries.push({
       Id: image.id,
       ParentId: image.parent ?? '',
@@ -61,7 +63,8 @@ export function listImages(context: ImageContext, options: ListOptions): ImageSu
       ...(options.manifests === true ? manifestField(context, image.target ?? image.manifest) : {}),
     });
   }
-  return summaries.sort((a, b) => b.Created - a.Created);
+  // Seconds are not fine enough for images made one after another.
+  return summaries.sort((a, b) => (times.get(b.Id) ?? 0) - (times.get(a.Id) ?? 0));
 }
 
 /** `true`, `1`, `false`, `0`; undefined when the filter is absent. */

@@ -1,12 +1,24 @@
 /** What an image archive says it holds, whichever format says it. */
 import { invalid } from '#base/errors.ts';
-import type { Digest } from '#spec/digest.ts';
+import { isDigest, type Digest } from '#spec/digest.ts';
 import { mediaTypes, type Descriptor, type ImageManifest } from '#spec/oci-image.ts';
 import { parseReference, withDefaultTag } from '#spec/reference.ts';
 import type { Archive, Member } from './archive-files.ts';
 import { digestOf, isFields, isIndexType, isManifestType, parseJson, parseManifest } from './documents.ts';
 import { isDigestName, recordName } from './image-store.ts';
 import type { Document } from './target-store.ts';
+
+/** Who was made from whom, as `docker save` notes it. */
+export async function readParents(archive: Archive): Promise<{ image: Digest; parent: Digest }[]> {
+  const file = archive.find('manifest.json');
+  const table = file && parseJson(await archive.read(file, 'manifest.json'), 'manifest.json');
+  if (!Array.isArray(table)) return [];
+  return table.flatMap((item: unknown) => {
+    if (!isFields(item) || typeof item['Config'] !== 'string' || typeof item['Parent'] !== 'string' || !isDigest(item['Parent'])) return [];
+    const config = archive.find(item['Config']);
+    return config === undefined ? [] : [{ image: config.digest, parent: item['Parent'] }];
+  });
+}
 
 /** One image of a docker-archive: no manifest, layers by file name. */
 export interface PlainContent {

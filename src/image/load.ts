@@ -9,7 +9,7 @@ import { emitImage, nameImage, type ImageContext } from './context.ts';
 import { chainIds, parseConfig } from './documents.ts';
 import { expandHostFormats } from './host-decoder.ts';
 import { familiar, type ImageRecord } from './image-store.ts';
-import { readContents, type ManifestContent, type PlainContent, type TargetContent } from './load-contents.ts';
+import { readContents, readParents, type ManifestContent, type PlainContent, type TargetContent } from './load-contents.ts';
 import type { LayerSource } from './layer-store.ts';
 import { isAttestation } from './manifest-view.ts';
 import { bestPlatform, hostPlatform, parsePlatform, platformOf, platformScore } from './platform.ts';
@@ -38,6 +38,7 @@ export async function* loadImages(
       if (content.kind === 'plain') yield* loadPlain(context, archive, ahead, content, options);
       else yield* loadTarget(context, archive, ahead, content, options);
     }
+    for (const { image, parent } of await readParents(archive)) joinParent(context, image, parent);
   } catch (error) {
     // Layers of an image that failed further up belong to nothing.
     await context.layers.collect();
@@ -61,7 +62,7 @@ async function* loadPlain(context: ImageContext, archive: Archive, ahead: Unpack
   });
   emitImage(context, 'load', image);
   for (const name of content.names) {
-    const before = nameImage(context, image, name);
+    const before = nameImage(context, image, name, undefined, false);
     if (before !== undefined) yield renamed(name, before);
   }
   yield* loaded(image, content.names);
@@ -103,10 +104,20 @@ async function* loadTarget(context: ImageContext, archive: Archive, ahead: Unpac
     for (const part of [manifest.config, ...manifest.layers]) await adopt(context, archive.blob(part), lease);
     manifests.push({ ...document });
   }
-  const { image, replaced } = recordImage(context, { names: content.names, target: content.target, manifests });
+  const { image, replaced } = recordImage(context, { names: content.names, target: content.target, manifests, given: false });
   emitImage(context, 'load', image);
   for (const { name, image: before } of replaced) yield renamed(name, before);
   yield* loaded(image, content.names);
+}
+
+/** What an archive says of parents counts only as far as the images themselves agree: the child is one step more. */
+function joinParent(context: ImageContext, childId: Digest, parentId: Digest): void {
+  const [child, parent] = [context.store.get(childId), context.store.get(parentId)];
+  if (child === undefined || parent === undefined) return;
+  const [steps, before] = [child.config.history ?? [], parent.config.history ?? []];
+  const oneMore = steps.length === before.length + 1 || (steps.length === 0 && before.length === 0);
+  const same = before.every((step, index) => JSON.stringify(step) === JSON.stringify(steps[index])) && parent.chains.every((chain, index) => child.chains[index] === chain);
+  if (oneMore && same) context.store.setParent(childId, parentId);
 }
 
 const isConfigType = (mediaType: string): boolean => mediaType === mediaTypes.ociConfig || mediaType === mediaTypes.dockerConfig;

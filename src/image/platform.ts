@@ -1,4 +1,4 @@
-import { invalid } from '#base/errors.ts';
+import { invalid, messageOf } from '#base/errors.ts';
 import type { ImageConfigFile, Platform } from '#spec/oci-image.ts';
 import { goArchitecture, normalPlatform, parsePlatform as parseText } from '#spec/platform.ts';
 import { isFields } from './documents.ts';
@@ -6,7 +6,15 @@ import { isFields } from './documents.ts';
 export { normalPlatform as normalize, renderPlatform } from '#spec/platform.ts';
 
 /** What an API client wrote: `linux/arm64/v8`, or `{"os":"linux","architecture":"arm64"}`. */
-export const parsePlatform = (text: string): Platform => (text.startsWith('{') ? parseJsonPlatform(text) : parseText(text));
+export function parsePlatform(text: string): Platform {
+  if (text.startsWith('{')) return parseJsonPlatform(text);
+  try {
+    return parseText(text);
+  } catch (error) {
+    // The engine's containerd speaks of components only; the CLI's, which is newer, of the OS component.
+    throw invalid(messageOf(error).replace(/is an invalid OS component of (.*): OSAndVersion .*/, 'is an invalid component of $1: platform specifier component must match "^[A-Za-z0-9_-]+$": invalid argument'), { cause: error });
+  }
+}
 
 function parseJsonPlatform(text: string): Platform {
   let parsed: unknown;

@@ -18,6 +18,8 @@ export interface RecordRequest {
    * are unpacked, or their blobs lie in the blob store; both must be leased or protected until this returns.
    */
   manifests: readonly PresentManifest[];
+  /** False when the names came with the content: they are not the image's last ones, as inspect shows them. */
+  given?: boolean;
 }
 
 export interface PresentManifest extends Document {
@@ -36,7 +38,7 @@ export interface Recorded {
  * Makes content visible as one image, in one transaction: all of it or nothing. Known targets are completed. Throws
  * invalid_argument when no image among the manifests is unpacked, internal when content is missing. Emits `tag` events only.
  */
-export function recordImage(context: ImageContext, { names, target, manifests }: RecordRequest): Recorded {
+export function recordImage(context: ImageContext, { names, target, manifests, given = true }: RecordRequest): Recorded {
   const members = manifests.map((manifest) => describe(context, manifest));
   return context.db.transaction(() => {
     const head = context.store.targets.record(target, members);
@@ -44,7 +46,7 @@ export function recordImage(context: ImageContext, { names, target, manifests }:
     if (image === undefined) throw invalid(`${target.digest} holds no image that was unpacked`);
     const replaced: Recorded['replaced'] = [];
     for (const name of names) {
-      const before = nameImage(context, image, name, target.digest);
+      const before = nameImage(context, image, name, target.digest, given);
       if (before !== undefined) replaced.push({ name, image: before });
     }
     return { image: context.store.get(image.id) ?? image, replaced };

@@ -71,6 +71,7 @@ async function* write(context: ImageContext, saved: readonly (Saved & ImageConte
   const blobs = new Map<Digest, BlobContent>();
   const descriptors: Descriptor[] = [];
   const table: unknown[] = [];
+  const shown = new Set(saved.map(({ image }) => image.id));
   for (const content of saved) {
     for (const [digest, blob] of content.blobs) blobs.set(digest, blob);
     const sorted = [...content.names].sort();
@@ -83,6 +84,7 @@ async function* write(context: ImageContext, saved: readonly (Saved & ImageConte
       Config: blobName(content.shown.config),
       RepoTags: sorted.length > 0 ? sorted.map(familiar) : null,
       Layers: content.shown.layers.map(blobName),
+      ...parentOf(context, content.image, shown),
     });
   }
   using _spared = context.leases.open([...saved.flatMap(({ chains }) => chains), ...blobs.keys()]);
@@ -97,6 +99,12 @@ async function* write(context: ImageContext, saved: readonly (Saved & ImageConte
   yield* file('oci-layout', inMemory(json({ imageLayoutVersion: '1.0.0' })), signal);
   yield TAR_END;
   for (const { image } of saved) emitImage(context, 'save', image);
+}
+
+/** The nearest ancestor that the archive has, too. */
+function parentOf(context: ImageContext, image: ImageRecord, shown: ReadonlySet<Digest>): { Parent?: Digest } {
+  for (let parent = image.parent; parent !== undefined; parent = context.store.get(parent)?.parent) if (shown.has(parent)) return { Parent: parent };
+  return {};
 }
 
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));

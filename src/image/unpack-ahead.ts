@@ -32,6 +32,6 @@ export class UnpackAhead implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const left = await Promise.all(this.#pending.values());
     this.#pending.clear();
-    await Promise.all(left.map((pending) => pending && this.#layers.discard(pending)));
+    await Promise.all(left.filter((pending) => pending !== undefined).map((pending) => this.#layers.discard(pending)));
   }
 }

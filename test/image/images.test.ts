@@ -92,6 +92,24 @@ test('an OCI layout loads: index, platforms, compressed layers, names from annot
   for (const bytes of [index, manifest, config, ...layers]) assert.ok(names.includes(`blobs/sha256/${sha(bytes).slice(7)}`));
 });
 
+test('save and load keep who was made from whom, as far as the images themselves agree, and do not count as naming', needsRoot, async () => {
+  const shop = workshop();
+  const upper = shop.folder('upper');
+  writeFileSync(join(upper, 'new'), 'new');
+  const parent = parseDigest(await importTar(shop.images, base, { repo: 'base' }));
+  const options = { parent, upper, changed: ['/new'], config: {}, createdBy: 'sh', comment: '', author: '', repo: 'child', tag: 'x' };
+  const child = await shop.images.commit(options);
+  const saved = await save(shop.images, 'base', 'child');
+  const tagged = (await shop.images.inspect('child:x', {})).Metadata?.LastTagTime;
+  await load(shop.images, saved);
+  assert.equal((await shop.images.inspect('child:x', {})).Metadata?.LastTagTime, tagged);
+  const twin = workshop();
+  await load(twin.images, saved);
+  assert.equal((await twin.images.inspect(child, {})).Parent, parent);
+  assert.equal((await twin.images.inspect(child, {})).Metadata?.LastTagTime, '0001-01-01T00:00:00Z');
+  await assert.rejects(twin.images.remove('base', { force: false, noPrune: false }).then(() => twin.images.remove(parent, { force: false, noPrune: false })), /image has dependent child images/);
+});
+
 test('what save writes, load reads: same ids, same bytes, several images and all tags of a repository', needsRoot, async () => {
   const shop = workshop();
   await load(shop.images, archive(...dockerArchive(['app:1', 'app:2'])));

@@ -121,7 +121,7 @@ function record(context: ImageContext, reference: Reference, resolved: ResolvedI
   const { image } = context.db.transaction(() => {
     const recorded = recordImage(context, { names: [], target, manifests });
     // Names that come from a registry are no `tag` events.
-    for (const name of names) context.store.setName(name, recorded.image.id, target.digest);
+    for (const name of names) context.store.setName(name, recorded.image.id, target.digest, false);
     return recorded;
   });
   const updated = before?.image !== image.id;

@@ -1,4 +1,4 @@
-import { invalid, notImplemented } from '#base/errors.ts';
+import { invalid } from '#base/errors.ts';
 import type { ImageService } from '../../services.ts';
 import type { ApiRequest } from '../api-request.ts';
 import { empty, json, type Reply } from '../reply.ts';
@@ -107,20 +107,15 @@ function create(images: ImageService, request: ApiRequest): Promise<Reply> {
   const from = query.text('fromImage');
   if (from !== undefined) return pull(images, request, from);
   const source = query.text('fromSrc');
-  if (source !== '-') {
-    throw source === undefined
-      ? invalid('nothing to create from: give fromImage or fromSrc')
-      : notImplemented(`importing from ${JSON.stringify(source)} is not there yet: download it and import the file`);
-  }
-  return progress(
-    images.import(request.body, {
-      repo: query.text('repo'),
-      tag: query.text('tag'),
-      message: query.text('message') ?? `Imported from ${source}`,
-      changes: query.all('changes').flatMap((text) => text.split('\n')).filter((line) => line.trim() !== ''),
-      platform: request.before('1.32') ? undefined : query.text('platform'),
-    }),
-  );
+  if (source === undefined) throw invalid('nothing to create from: give fromImage or fromSrc');
+  const options = {
+    repo: query.text('repo'),
+    tag: query.text('tag'),
+    message: query.text('message') ?? `Imported from ${source}`,
+    changes: query.all('changes').flatMap((text) => text.split('\n')).filter((line) => line.trim() !== ''),
+    platform: request.before('1.32') ? undefined : query.text('platform'),
+  };
+  return progress(source === '-' ? images.import(request.body, options) : images.importUrl(source, options));
 }
 
 function platforms(request: ApiRequest): string[] {
