@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { ZERO_TIME } from '#base/clock.ts';
 import type { ContainerInspectResponse, ContainerState, ContainerSummary, Health, NetworkSettings, PortMap, PortSummary } from '#spec/wire/container.ts';
 import type { EndpointSettings } from '#spec/wire/network.ts';
 import type { ContainerRecord } from './container-record.ts';
@@ -104,14 +106,27 @@ const noEndpoint: Record<string, unknown> = {
   IPPrefixLen: 0, IPv6Gateway: '', GlobalIPv6Address: '', GlobalIPv6PrefixLen: 0, DNSNames: null,
 };
 
-/** What runs shows its addresses, what does not shows what it will ask for. */
+/**
+ * What runs shows its addresses; what does not shows what it will ask for and, as in Docker, from its last run what its networks
+ * and its names on them were.
+ */
 function endpointsView(record: ContainerRecord, sandbox: Sandbox | undefined, networkId: ViewFacts['networkId']): Record<string, EndpointSettings> {
+  if (sandbox !== undefined) return Object.fromEntries(Object.entries(sandbox.endpoints).map(([name, settings]) => [name, complete({ NetworkID: networkId(name), ...settings })]));
   const mode = record.hostConfig.NetworkMode ?? '';
-  const asked: Record<string, EndpointSettings> = mode === 'host' || mode === 'none' ? { [mode]: {} } : record.networks;
-  return Object.fromEntries(
-    Object.entries(sandbox?.endpoints ?? asked).map(([name, settings]) => [name, complete({ NetworkID: networkId(name), ...settings })]),
-  );
+  const bare = mode === 'host' || mode === 'none';
+  const asked: Record<string, EndpointSettings> = bare ? { [mode]: {} } : record.networks;
+  const ran = record.startedAt !== ZERO_TIME;
+  const known = (name: string, { Aliases }: EndpointSettings): Partial<EndpointSettings> => ({
+    NetworkID: ran ? networkId(name) : '',
+    // There is nothing to plug in, and yet clients tell by it who is there.
+    ...(bare && hasProcess(record.life) ? { EndpointID: createHash('sha256').update(`${record.id} ${mode} ${record.startedAt}`).digest('hex') } : {}),
+    ...(ran && !bare && name !== 'bridge' ? { DNSNames: namesOf(record, Aliases) } : {}),
+  });
+  return Object.fromEntries(Object.entries(asked).map(([name, settings]) => [name, complete({ ...settings, ...known(name, settings) })]));
 }
+
+const namesOf = ({ id, name, config }: ContainerRecord, aliases: readonly string[] | undefined): string[] =>
+  [...new Set([name, ...(aliases ?? []), id.slice(0, 12), config.Hostname ?? ''])].filter((item) => item !== '');
 
 /** Every field that Docker shows, with its empty value where there is none. */
 function complete(settings: EndpointSettings): EndpointSettings {
