@@ -1,5 +1,6 @@
 /** What settings in daemon.json's terms mean for the rooms. */
 import { accessSync, constants, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { invalid, messageOf } from '#base/errors.ts';
 import { dockerDefaults } from '#engine/oci/defaults.ts';
@@ -77,6 +78,15 @@ function parseBytes(text: string): number {
   return Math.floor(Number(match[1]) * 1024 ** ['', 'k', 'm', 'g', 't'].indexOf((match[2] ?? '').toLowerCase()));
 }
 
+/** At most one of each family; Docker's words. */
+function hostGateways(addresses: readonly string[] | undefined): readonly string[] | undefined {
+  for (const address of addresses ?? []) if (isIP(address) === 0) throw invalid(`invalid IP address in host-gateway-ip: ${address}`);
+  for (const family of [4, 6]) {
+    if ((addresses ?? []).filter((address) => isIP(address) === family).length > 1) throw invalid(`only one IPv${family} host gateway IP address can be specified`);
+  }
+  return addresses;
+}
+
 export function networkConfig(settings: Readonly<Settings>): NetworkConfig {
   return {
     bridgeAddress: settings.bip,
@@ -85,6 +95,7 @@ export function networkConfig(settings: Readonly<Settings>): NetworkConfig {
     hostAddress: settings.ip,
     defaultAddressPools: settings['default-address-pools'],
     dns: settings.dns,
+    hostGateways: hostGateways(settings['host-gateway-ips']),
     dnsSearch: settings['dns-search'],
     dnsOptions: settings['dns-opts'],
     communication: settings.icc,

@@ -8,13 +8,13 @@ const lines = (text: string): string[] => text.split('\n').filter((line) => line
 const render = (text: string, mode: ResolvMode, overrides: Partial<typeof none> | object = {}) => renderResolvConf({ path: '/etc/resolv.conf', text }, { ...none, ...overrides }, mode).text;
 
 test('hosts: the base, what was added, then the container itself', () => {
-  const text = renderHosts({ hostname: 'web', domainname: 'example.org', extraHosts: ['db:10.0.0.9', 'up=host-gateway', 'six:[fd00::1]'] }, ['172.17.0.2', '172.18.0.2'], '172.17.0.1');
-  assert.deepEqual(lines(text).slice(6), ['10.0.0.9\tdb', '172.17.0.1\tup', 'fd00::1\tsix', '172.17.0.2\tweb.example.org web', '172.18.0.2\tweb.example.org web']);
+  const text = renderHosts({ hostname: 'web', domainname: 'example.org', extraHosts: ['db:10.0.0.9', 'up=host-gateway', 'six:[fd00::1]'] }, ['172.17.0.2', '172.18.0.2'], ['172.17.0.1', 'fd00::9']);
+  assert.deepEqual(lines(text).slice(6), ['10.0.0.9\tdb', '172.17.0.1\tup', 'fd00::9\tup', 'fd00::1\tsix', '172.17.0.2\tweb.example.org web', '172.18.0.2\tweb.example.org web']);
 });
 
 test('hosts: malformed additions are refused', () => {
-  for (const entry of ['x', ':1.2.3.4', 'x:y', 'x:1.2.3']) assert.throws(() => renderExtraHosts([entry], '10.0.0.1'), /bad format for add-host/, entry);
-  assert.throws(() => renderExtraHosts(['x:host-gateway'], undefined), /host-gateway/);
+  for (const entry of ['x', ':1.2.3.4', 'x:y', 'x:1.2.3']) assert.throws(() => renderExtraHosts([entry], ['10.0.0.1']), /bad format for add-host/, entry);
+  assert.throws(() => renderExtraHosts(['x:host-gateway'], []), /host-gateway/);
 });
 
 test('hosts: what a user wrote stays when networks come and go', () => {
@@ -26,8 +26,8 @@ test('hosts: what a user wrote stays when networks come and go', () => {
 });
 
 test("hosts: the host's own file in the host's network, unless something is added", () => {
-  assert.equal(renderHostHosts('127.0.0.1 me\n', [], undefined), '127.0.0.1 me\n');
-  assert.deepEqual(lines(renderHostHosts('127.0.0.1 me\n', ['a:1.2.3.4'], undefined)).slice(6), ['1.2.3.4\ta']);
+  assert.equal(renderHostHosts('127.0.0.1 me\n', [], []), '127.0.0.1 me\n');
+  assert.deepEqual(lines(renderHostHosts('127.0.0.1 me\n', ['a:1.2.3.4'], [])).slice(6), ['1.2.3.4\ta']);
 });
 
 test('resolv.conf: the file of a container with names', () => {

@@ -18,8 +18,8 @@ ff02::2\tip6-allrouters
 `;
 
 /** `addresses` are the container's own. */
-export function renderHosts(request: HostsRequest, addresses: readonly string[], hostGateway: string | undefined): string {
-  return BASE_HOSTS + renderExtraHosts(request.extraHosts, hostGateway) + ownHosts(request, addresses);
+export function renderHosts(request: HostsRequest, addresses: readonly string[], hostGateways: readonly string[]): string {
+  return BASE_HOSTS + renderExtraHosts(request.extraHosts, hostGateways) + ownHosts(request, addresses);
 }
 
 /** The lines that name the container itself, one an address. */
@@ -38,20 +38,20 @@ export function editHosts(text: string, former: string, added: string): string {
 }
 
 /** For containers in the host's network: the host's own file, or, as Docker does it, one of their own when they add to it. */
-export function renderHostHosts(own: string | undefined, extraHosts: readonly string[], hostGateway: string | undefined): string {
-  return extraHosts.length > 0 ? BASE_HOSTS + renderExtraHosts(extraHosts, hostGateway) : (own ?? BASE_HOSTS);
+export function renderHostHosts(own: string | undefined, extraHosts: readonly string[], hostGateways: readonly string[]): string {
+  return extraHosts.length > 0 ? BASE_HOSTS + renderExtraHosts(extraHosts, hostGateways) : (own ?? BASE_HOSTS);
 }
 
-export function renderExtraHosts(extraHosts: readonly string[], hostGateway: string | undefined): string {
+export function renderExtraHosts(extraHosts: readonly string[], hostGateways: readonly string[]): string {
   return extraHosts
     .map((entry) => {
       const cut = /[:=]/.exec(entry)?.index ?? -1;
       const name = entry.slice(0, cut);
       const given = entry.slice(cut + 1).replace(/^\[(.*)\]$/, '$1');
-      const address = given === 'host-gateway' ? hostGateway : given;
-      if (address === undefined) throw invalid('unable to derive the IP value for host-gateway: there is no default bridge network');
-      if (cut < 1 || isIP(address) === 0) throw invalid(`bad format for add-host: ${JSON.stringify(entry)}`);
-      return `${address}\t${name}\n`;
+      const addresses = given === 'host-gateway' ? hostGateways : [given];
+      if (addresses.length === 0) throw invalid('unable to derive the IP value for host-gateway: there is no default bridge network');
+      if (cut < 1 || addresses.some((address) => isIP(address) === 0)) throw invalid(`bad format for add-host: ${JSON.stringify(entry)}`);
+      return addresses.map((address) => `${address}\t${name}\n`).join('');
     })
     .join('');
 }

@@ -114,8 +114,12 @@ export function createNetworks(options: NetworksOptions) {
   const names = new NameService({ run: layout.run, resolver: options.resolver, log });
   const sandboxes = new Sandboxes({ kernel, registry, ports, firewall, sweeper, remote, names, emit, netnsFolder: layout.netns, vethName, linksOf, repair: prepare, forwards: () => config.userlandProxy !== false && hostHasIpv6() });
 
-  const hostGateway = (): string | undefined => registry.find('bridge')?.pools.find(({ family }) => family === 4)?.gateway;
-  const hostsOf = (sandbox: SandboxRecord): string => renderHosts(sandbox, sandbox.endpoints.flatMap(addressesOf), hostGateway());
+  const hostGateways = (): readonly string[] => {
+    if (config.hostGateways !== undefined && config.hostGateways.length > 0) return config.hostGateways;
+    const pools = registry.find('bridge')?.pools ?? [];
+    return ([4, 6] as const).flatMap((family) => pools.find((pool) => pool.family === family)?.gateway ?? []);
+  };
+  const hostsOf = (sandbox: SandboxRecord): string => renderHosts(sandbox, sandbox.endpoints.flatMap(addressesOf), hostGateways());
   const files = new ResolverFiles(config);
   const service = new NetworkObjects({ registry, kernel, firewall, sandboxes, containers, remote, makeLinks, emit, clock: systemClock, pools, mtu: config.mtu, defaultOptions: config.defaultOptions ?? {}, names, files });
 
@@ -180,7 +184,7 @@ export function createNetworks(options: NetworksOptions) {
         await whenReady();
         const endpoints = request.endpoints.map(({ network, settings }) => ({ network: network === 'default' ? 'bridge' : network, settings }));
         const asks = endpoints.some(({ network }) => hasNames({ networkName: registry.get(network).name }));
-        return view(await sandboxes.up({ ...request, endpoints, resolver: files.of(request, asks ? 'resolver' : 'reachable') }));
+        return view(await sandboxes.up({ ...request, endpoints, resolver: files.of(request, asks ? 'resolver' : 'reachable', endpoints.some(({ network }) => registry.get(network).ipv6)) }));
       },
       down: (container: ContainerId) => sandboxes.down(container),
       find(container: ContainerId) {
@@ -189,7 +193,7 @@ export function createNetworks(options: NetworksOptions) {
       },
       hostFiles(request: FileRequest, mode: 'host' | 'none') {
         const { resolvConf } = files.of(request, mode === 'host' ? 'host' : 'reachable');
-        const hosts = mode === 'host' ? renderHostHosts(files.read('/etc/hosts'), request.extraHosts, hostGateway()) : renderHosts(request, [], hostGateway());
+        const hosts = mode === 'host' ? renderHostHosts(files.read('/etc/hosts'), request.extraHosts, hostGateways()) : renderHosts(request, [], hostGateways());
         return { hosts, resolvConf };
       },
       /** A container has another name from now on. */

@@ -37,6 +37,8 @@ export interface NetworkConfig {
   dns?: readonly string[] | undefined;
   dnsSearch?: readonly string[] | undefined;
   dnsOptions?: readonly string[] | undefined;
+  /** `host-gateway-ips`: what `host-gateway` stands for; by default the host's addresses on the default bridge. */
+  hostGateways?: readonly string[] | undefined;
   /** `icc`; default true. */
   communication?: boolean | undefined;
   /** `ip-masq`; default true. */

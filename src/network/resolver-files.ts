@@ -12,14 +12,14 @@ export class ResolverFiles {
     this.#config = config;
   }
 
-  of({ dns, dnsSearch, dnsOptions }: ResolvOverrides, mode: ResolvMode): Pick<SandboxRecord, 'resolvConf' | 'names'> & { dns: ResolverWishes } {
+  of({ dns, dnsSearch, dnsOptions }: ResolvOverrides, mode: ResolvMode, ipv6 = false): Pick<SandboxRecord, 'resolvConf' | 'names'> & { dns: ResolverWishes } {
     const config = this.#config;
     const wishes = {
       dns: [...(dns.length > 0 ? dns : (config.dns ?? []))],
       dnsSearch: [...(dnsSearch.length > 0 ? dnsSearch : (config.dnsSearch ?? []))],
       dnsOptions: [...(dnsOptions.length > 0 ? dnsOptions : (config.dnsOptions ?? []))],
     };
-    const { text, ndotsGiven } = renderResolvConf(hostResolvConf((path) => this.read(path), mode), wishes, mode);
+    const { text, ndotsGiven } = renderResolvConf(hostResolvConf((path) => this.read(path), mode), wishes, mode, ipv6);
     return { resolvConf: text, dns: wishes, ...(mode === 'resolver' ? { names: { servers: wishes.dns, keepsDotless: ndotsGiven } } : {}) };
   }
 

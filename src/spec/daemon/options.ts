@@ -78,7 +78,7 @@ export const OPTIONS = {
   'firewall-backend': text('firewall-backend', refused('the firewall is nftables', 'nftables', '')),
   'fixed-cidr': text('fixed-cidr'),
   'default-gateway': text('default-gateway'),
-  'host-gateway-ips': list('host-gateway-ip', refused('host-gateway is the bridge\'s address')),
+  'host-gateway-ips': list('host-gateway-ip'),
   'default-runtime': text('default-runtime'),
   runtimes: { kind: 'runtimes', flag: 'add-runtime', fate: honoured },
   'default-ulimits': { kind: 'ulimits', flag: 'default-ulimit', fate: honoured },
