@@ -55,10 +55,9 @@ function hasCompose(): boolean {
   }
 }
 
-/** From 1.45 on the API lacks a field that docker-compose 1.29 reads when it recreates. */
 function compose(...args: string[]): Promise<string> {
   return new Promise((resolve, reject) =>
-    execFile('docker-compose', ['--project-name', 'trio', ...args], { cwd: folder, env: { ...process.env, DOCKER_HOST: engine.url, COMPOSE_API_VERSION: '1.44' } }, (error, stdout, stderr) => {
+    execFile('docker-compose', ['--project-name', 'trio', ...args], { cwd: folder, env: { ...process.env, DOCKER_HOST: engine.url } }, (error, stdout, stderr) => {
       if (error) reject(new Error(`docker-compose ${args.join(' ')}: ${stderr}`));
       else resolve(stdout);
     }),

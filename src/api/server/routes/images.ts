@@ -62,7 +62,7 @@ export function imageRoutes(images: ImageService): Route[] {
         const manifests = !request.before('1.48') && request.query.flag('manifests');
         const platform = request.before('1.49') ? undefined : request.query.text('platform');
         if (manifests && platform !== undefined) throw invalid('conflicting options: manifests and platform options cannot both be set');
-        return json(adaptImage(await images.inspect(request.param('name'), { platform, manifests }), request.version));
+        return json(adaptImage(await images.inspect(request.param('name'), { platform, manifests }), request.version, request.headers['user-agent']));
       },
     },
     {

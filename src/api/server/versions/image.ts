@@ -26,7 +26,7 @@ const always = {
 };
 
 /** GET /images/{name}/json as a client of this version knows it. Empty fields, which Docker leaves out since 1.52, stay for those who read them unasked. */
-export function adaptImage(image: ImageInspect, version: string): ImageInspect {
+export function adaptImage(image: ImageInspect, version: string, client = ''): ImageInspect {
   const adapted: Record<string, unknown> = { Parent: '', Comment: '', DockerVersion: '', Author: '', ...image };
   adapted['Config'] = {
     ...(versionBelow(version, '1.50') ? alwaysUntil149 : {}),
@@ -34,9 +34,10 @@ export function adaptImage(image: ImageInspect, version: string): ImageInspect {
     ...image.Config,
   };
   if (versionBelow(version, '1.48')) delete adapted['Descriptor'];
-  if (versionBelow(version, '1.45')) {
+  // docker-compose 1 speaks the newest version and yet reads the old field when it recreates a container.
+  if (versionBelow(version, '1.45') || client.startsWith('docker-compose/1.')) {
     adapted['Container'] = '';
-    // Of nothing: no image of ours was a container's. docker-compose 1.29 reads into it.
+    // Of nothing: no image of ours was a container's.
     adapted['ContainerConfig'] = { ...alwaysUntil149, ...always };
   }
   if (versionBelow(version, '1.44')) {
