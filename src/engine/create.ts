@@ -149,9 +149,12 @@ function networkName({ networks }: ContainerContext, given: string): string {
 function linkById({ store }: ContainerContext, link: string, mustExist: boolean): string {
   const { target, alias } = parseLink(link);
   try {
-    return `${store.find(target).id}:${alias}`;
+    const { id, hostConfig } = store.find(target);
+    if (mustExist && hostConfig.NetworkMode === 'host') throw invalid("conflicting options: host type networking can't be used with links. This would result in undefined behavior");
+    return `${id}:${alias}`;
   } catch (error) {
-    if (!mustExist && codeOf(error) === 'not_found') return link;
+    if (codeOf(error) !== 'not_found') throw error;
+    if (!mustExist) return link;
     throw invalid(`could not get container for ${target}: ${messageOf(error)}`, { cause: error });
   }
 }
