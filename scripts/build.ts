@@ -30,7 +30,6 @@ const common: BuildOptions = {
   banner: { js: "const __moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
   minifySyntax: true,
   minifyWhitespace: true,
-  keepNames: true,
   logLevel: 'warning',
   absWorkingDir: root,
 };
