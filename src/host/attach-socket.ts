@@ -31,6 +31,8 @@ export interface AttachSocketOptions {
   input: boolean;
   /** Whether the process is known to have ended; asked while a slow reader holds its output back. */
   ended: () => boolean;
+  /** Told of input; says when nobody reads it any more. */
+  stdin: { closed: boolean; written(): void };
 }
 
 /** Connects; throws ENOENT or ECONNREFUSED when no monitor listens. */
@@ -42,14 +44,16 @@ class AttachSocket implements AttachConnection {
   readonly output: AsyncIterable<OutputChunk>;
   readonly #socket: Socket;
   readonly #input: boolean;
+  readonly #stdin: AttachSocketOptions['stdin'];
   readonly #queue: OutputQueue;
   #lastWrite: Promise<void> = Promise.resolve();
   #inputEnded = false;
   #closed = false;
   #watch: NodeJS.Timeout | undefined;
 
-  constructor(stream: Socket, { input, ended }: AttachSocketOptions) {
+  constructor(stream: Socket, { input, ended, stdin }: AttachSocketOptions) {
     this.#socket = stream;
+    this.#stdin = stdin;
     this.#input = input;
     this.#queue = new OutputQueue({ pause: () => this.#holdBack(ended), resume: () => this.#release() });
     this.output = this.#queue;
@@ -85,7 +89,7 @@ class AttachSocket implements AttachConnection {
     this.#socket.resume();
   }
 
-  /** Resolves when conmon's socket took the bytes; bytes for a process that is gone are dropped. */
+  /** Resolves when conmon's socket took the bytes; bytes for a process that is gone, or reads none, are dropped. */
   write(data: Uint8Array): Promise<void> {
     this.#lastWrite = this.#lastWrite.then(() => this.#send(data));
     return this.#lastWrite;
@@ -94,8 +98,9 @@ class AttachSocket implements AttachConnection {
   async #send(data: Uint8Array): Promise<void> {
     // One packet at a time: Node joins queued writes into one packet, which might be too long.
     for (let offset = 0; offset < data.length; offset += LARGEST_PACKET) {
-      if (!this.#socket.writable || this.#inputEnded) return;
+      if (!this.#socket.writable || this.#inputEnded || this.#stdin.closed) return;
       const packet = data.subarray(offset, offset + LARGEST_PACKET);
+      this.#stdin.written();
       await new Promise<void>((resolve) => this.#socket.write(packet, () => resolve()));
     }
   }

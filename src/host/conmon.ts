@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path';
 import { EngineError, isErrno } from '#base/errors.ts';
 import { connectAttachSocket } from './attach-socket.ts';
 import { killCgroup, removeCgroup, type CgroupHierarchies } from './cgroup.ts';
+import { StdinWatch } from './closed-stdin.ts';
 import { createCrun } from './crun.ts';
 import { makeExecExitDir, readExitFile, removeExitFile, watchExitFiles } from './exit-files.ts';
 import { execDirectly } from './direct-exec.ts';
@@ -304,7 +305,8 @@ function endOf(bundle: string): () => boolean {
 
 async function attach(bundle: string, input: boolean): Promise<AttachConnection> {
   try {
-    return connectAttachSocket({ path: monitorFiles.attach(bundle), input, ended: endOf(bundle) });
+    const ended = endOf(bundle);
+    return connectAttachSocket({ path: monitorFiles.attach(bundle), input, ended, stdin: new StdinWatch(() => readPid(monitorFiles.monitorPid(bundle)), ended) });
   } catch (cause) {
     throw new EngineError('unavailable', 'the container’s monitor does not answer on its attach socket', { cause });
   }

@@ -122,6 +122,39 @@ describe('a container', () => {
     await rig.remove(options);
   });
 
+  it('that closed its stdin costs its monitor no processor time, however much is typed; one that reads gets all', async () => {
+    const options = rig.bundle({ args: ['sh', '-c', 'exec <&-; echo closed; exec sleep 100'] }, { stdin: true });
+    const { monitorPid } = await rig.launch(options);
+    const connection = await rig.monitor.attach(options.bundle);
+    await rig.runtime.start(options.id);
+    await until(() => rig.log(options).includes('closed'), 'the end of stdin');
+    const spent = (): number => {
+      const fields = readFileSync(`/proc/${monitorPid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
+      return Number(fields[11]) + Number(fields[12]);
+    };
+    await connection.write(Buffer.from('nobody reads this\n'.repeat(10_000)));
+    // Spinning it would spend a tick every ten milliseconds.
+    await until(async () => {
+      const before = spent();
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return spent() - before <= 1;
+    }, 'a quiet monitor');
+    connection.close();
+    assert.ok(await rig.runtime.kill(options.id, 9));
+    assert.equal((await rig.exit(options.id)).code, 137);
+    await rig.remove(options);
+
+    const twin = rig.bundle({ args: ['sh', '-c', 'sleep 0.5; wc -c'] }, { stdin: true });
+    await rig.launch(twin);
+    const writer = await rig.monitor.attach(twin.bundle);
+    await rig.runtime.start(twin.id);
+    await writer.write(Buffer.alloc(300_000, 'x'));
+    writer.endInput();
+    assert.equal((await rig.exit(twin.id)).code, 0);
+    assert.match(rig.log(twin), /300000/);
+    await rig.remove(twin);
+  });
+
   it('has a terminal that can be resized', async () => {
     const options = rig.bundle({ args: ['sh', '-c', 'read line; until stty size 2>/dev/null | grep " 101"; do sleep 0.01; done; echo "got $line"'], terminal: true }, { stdin: true });
     await rig.launch(options);
