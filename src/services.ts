@@ -165,10 +165,7 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
     warnings: [...(options.warnings ?? []), ...machineWarnings(paths)],
     imageCount: async () => (await images.list({ all: false, filters: new Map(), sharedSize: false })).length,
     usage: {
-      images: async () => ({
-        layersSize: images.layersSize(),
-        images: await images.list({ all: false, filters: new Map(), sharedSize: true, containerCount: true }),
-      }),
+      images: () => images.diskUsage(),
       containers: () => containers.list({ all: true, limit: undefined, size: true, filters: new Map() }),
       volumes: () => volumes.usage(),
       buildCache: () => builds.service.diskUsage(),

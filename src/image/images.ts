@@ -22,6 +22,7 @@ import { platformOf } from './platform.ts';
 import { recordImage, type Recorded, type RecordRequest } from './record.ts';
 import { selectImage } from './select.ts';
 import { preparePlatform } from './unpack-platform.ts';
+import { imageDiskUsage } from './disk-usage.ts';
 import { importImage, importUrl, type ImportOptions } from './import.ts';
 import { imageHistory, inspectImage, type InspectedImage } from './inspect.ts';
 import { createLayerStore } from './layer-store.ts';
@@ -148,8 +149,8 @@ export function createImages(options: ImagesOptions) {
     saveAs: (id: Digest, names: readonly string[], signal: AbortSignal): AsyncIterable<Uint8Array> => saveImageAs(context, id, names, signal),
     /** The new image's id. */
     commit: async (given: CommitOptions): Promise<Digest> => (await commitImage(context, given)).id,
-    /** Bytes of all unpacked layers, each once. */
-    layersSize: (): number => layers.totalSize(),
+    /** What images take on the disk, as `du` counts. */
+    diskUsage: (): Promise<{ layersSize: number; images: ImageSummary[] }> => imageDiskUsage(context),
     async tag(name: string, target: { repo: string; tag: string | undefined }): Promise<void> {
       const found = store.find(name);
       nameImage(context, found.image, recordName(parseTarget(target.repo, target.tag)), found.target);

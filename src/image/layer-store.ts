@@ -100,8 +100,8 @@ export interface LayerStore {
    * the size of the layers removed.
    */
   collect(): Promise<{ freed: number; layers: Digest[] }>;
-  /** Sum of all layers' sizes. */
-  totalSize(): number;
+  /** The folder that a layer's own folder lies in; a lent one's itself. */
+  home(chainId: Digest): string;
   /** Once, before anything else: removes what a crash left behind. */
   sweep(): Promise<void>;
 }
@@ -349,7 +349,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
       await Promise.all(burials);
       return { freed, layers: rows.map((layer) => layer.chainId) };
     },
-    totalSize: () => Number(db.handle.prepare('SELECT COALESCE(SUM(size), 0) AS total FROM image_layer').get()?.['total'] ?? 0),
+    home: (chainId) => (select.get(chainId)?.['folder'] ? folder(chainId) : home(chainId)),
     async sweep() {
       const temporary = readdirSync(layout.tmp).filter((name) => name.startsWith('image-')).map((name) => join(layout.tmp, name));
       await Promise.all([removeAll(...strays().map((name) => join(layout.layers, name)), ...temporary), removeBlobs()]);

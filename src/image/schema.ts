@@ -102,5 +102,7 @@ export const imageMigrations: readonly Migration[] = [
   },
   // Where a layer lies that is not in the store's own folder, relative to the data root.
   { id: 'image-lent-folders', sql: 'ALTER TABLE image_layer ADD COLUMN folder TEXT; CREATE INDEX image_layer_folder ON image_layer (folder)' },
+  // What a layer's tree takes on the disk; measured when somebody asks.
+  { id: 'image-layer-disk', sql: 'ALTER TABLE image_layer ADD COLUMN disk INTEGER' },
   { id: 'image-unsettled', sql: 'CREATE TABLE image_unsettled (chain_id TEXT PRIMARY KEY, boot TEXT NOT NULL) STRICT, WITHOUT ROWID' },
 ];

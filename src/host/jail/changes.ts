@@ -162,9 +162,9 @@ function adopt(layer: number, below: number, folder: string): boolean {
 }
 
 /** Bytes of all files and symlinks below a folder, each inode once; what goes away meanwhile counts nothing. */
-export function measure(root: string): number {
+export function measure(root: string, blocks = false): number {
   const seen = new Set<string>();
-  let total = 0;
+  let total = blocks ? Number(lstatSync(fsPath(root), { bigint: true }).blocks) * 512 : 0;
   const visit = (path: ByteString): void => {
     for (const name of list(path)) {
       const child = `${path}/${name}`;
@@ -174,14 +174,16 @@ export function measure(root: string): number {
       } catch {
         continue;
       }
-      if (stats.isDirectory()) visit(child);
-      else {
+      if (stats.isDirectory()) {
+        if (blocks) total += Number(stats.blocks) * 512;
+        visit(child);
+      } else {
         if (stats.nlink > 1n) {
           const key = `${stats.dev}:${stats.ino}`;
           if (seen.has(key)) continue;
           seen.add(key);
         }
-        total += Number(stats.size);
+        total += blocks ? Number(stats.blocks) * 512 : Number(stats.size);
       }
     }
   };

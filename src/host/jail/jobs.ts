@@ -47,7 +47,7 @@ export async function runJob(job: Job, streams: JobStreams): Promise<JobResults[
     case 'changes':
       return findChanges(job);
     case 'measure':
-      return measure(job.path);
+      return measure(job.path, job.blocks);
     case 'sync':
       return syncPath(job.path);
     case 'remove':

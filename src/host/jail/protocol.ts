@@ -165,6 +165,8 @@ export interface ChangeEntry {
 export interface MeasureJob {
   kind: 'measure';
   path: string;
+  /** Count what everything takes on the disk, folders and the one itself too, as `du` does. */
+  blocks?: boolean;
 }
 
 /** A user or group: a number, or a name that the tree's own /etc/passwd or /etc/group knows. `tree`: folders, topmost first. */
