@@ -9,11 +9,12 @@ import type { EndpointSettings } from '#spec/wire/network.ts';
 import { interfacePlan, interfaceSource, planEndpoint, routesOf, type Claims } from './endpoint-plan.ts';
 import type { Firewall } from './firewall.ts';
 import type { LinkedPort } from './firewall-state.ts';
+import { canonical } from './ip.ts';
 import type { NameService } from './names/name-service.ts';
 import { parsePortMap, type PortSurroundings } from './port-request.ts';
 import type { PortTable } from './port-table.ts';
 import type { EndpointRecord, NetworkRecord, PortRecord, SandboxRecord } from './record.ts';
-import type { Registry } from './registry.ts';
+import { addressesOf, type Registry } from './registry.ts';
 import type { RemoteNetworks } from './remote-networks.ts';
 import { gatewayEndpoint, publishedPorts } from './sandbox-view.ts';
 import type { Sweeper } from './sweeper.ts';
@@ -67,6 +68,7 @@ export class Sandboxes {
       const { registry, remote, firewall, ports } = this.#options;
       const former = registry.sandboxOf(plan.container);
       if (former !== undefined) await this.#dismantle(former);
+      await this.#untilFree(plan);
       const claims = await remote.claim(plan.endpoints.map(({ network, settings }) => ({ network: registry.get(network), settings })));
       let record: SandboxRecord;
       try {
@@ -176,6 +178,15 @@ export class Sandboxes {
       await kernel.remove(sandbox.netnsPath, []);
     }
     if (sandboxes.length > 0) sweeper.start();
+  }
+
+  /** A chosen address may still be that of the container's former run, whose links the kernel is about to end. */
+  async #untilFree({ endpoints }: SandboxPlan): Promise<void> {
+    const { registry, sweeper } = this.#options;
+    const wanted = endpoints.flatMap(({ settings }) => [settings.IPAMConfig?.IPv4Address, settings.IPAMConfig?.IPv6Address].flatMap((address) => (address ? [canonical(address)] : [])));
+    if (wanted.length === 0) return;
+    const leaving = registry.leaving().flatMap((sandbox) => sandbox.endpoints.flatMap(addressesOf));
+    if (leaving.some((address) => wanted.includes(address))) await sweeper.finish(true);
   }
 
   /** Decides everything and records it, in one go: two containers never get the same address or port. */
