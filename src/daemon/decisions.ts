@@ -107,6 +107,7 @@ export function networkConfig(settings: Readonly<Settings>): NetworkConfig {
     fixedRange6: settings['fixed-cidr-v6'] || undefined,
     gateway: settings['default-gateway'] || undefined,
     gateway6: settings['default-gateway-v6'] || undefined,
+    firewall: settings.iptables,
     publishPolicy: publishPolicy(settings['publish-policy']),
     userlandProxy: settings['userland-proxy'],
     defaultOptions: networkOptions(settings['default-network-opts'] ?? {}),

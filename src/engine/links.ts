@@ -136,9 +136,9 @@ function linked(context: LinkContext, record: ContainerRecord, strict: boolean):
       if (strict) throw conflict(`Cannot link to a non running container: /${other.name} AS /${record.name}/${alias}`);
       return [];
     }
-    const endpoints = Object.values(context.networks.find(sandboxOwner(other))?.endpoints ?? {});
-    const address = endpoints.find(({ IPAddress }) => IPAddress)?.IPAddress;
-    if (address === undefined && strict) throw invalid(`Cannot link to container /${other.name}: it has no address`);
+    // The old links are the default network's, and do not cross networks.
+    const address = context.networks.find(sandboxOwner(other))?.endpoints['bridge']?.IPAddress || undefined;
+    if (address === undefined && strict) throw invalid(`Cannot link to /${other.name}, as it does not belong to the default network`);
     return address === undefined ? [] : [{ alias, other, address }];
   });
 }

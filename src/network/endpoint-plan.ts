@@ -52,7 +52,7 @@ export function planEndpoint(network: NetworkRecord, settings: EndpointSettings,
 
 function assign(network: NetworkRecord, family: Family, taken: TakenAddresses, wanted: string | undefined): ClaimedAddress | undefined {
   const pools = network.pools.filter((pool) => pool.family === family);
-  if (pools.length === 0) return undefined;
+  if (pools.length === 0 || network.ipamDriver === 'null') return undefined;
   const { address, pool } = wanted === undefined || wanted === '' ? allocateAddress(network, pools, taken) : claimAddress(pools, taken, wanted);
   return { address, pool, prefix: parseSubnet(pool.subnet)?.prefix ?? 0 };
 }

@@ -2,9 +2,12 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { invalid } from '#base/errors.ts';
 import type { EndpointSettings } from '#spec/wire/network.ts';
-import { contains, parseAddress, parseSubnet, type Family } from './ip.ts';
+import { canonical, contains, parseAddress, parseSubnet, type Family } from './ip.ts';
 import { isInterfaceName, refuseAll } from './option-text.ts';
 import type { NetworkRecord } from './record.ts';
+
+/** Names are a matter of networks of one's own. */
+export const ALIAS_CONFLICT = 'network-scoped alias is supported only for containers in user defined networks';
 
 const SYSCTLS = 'com.docker.network.endpoint.sysctls';
 const IFNAME = 'com.docker.network.endpoint.ifname';
@@ -15,16 +18,25 @@ export function checkEndpointSettings(network: NetworkRecord, settings: Endpoint
   const isDefault = network.name === 'bridge';
   const faults: string[] = [];
   if (isDefault && (four !== '' || six !== '')) faults.push('user specified IP address is supported on user defined networks only');
-  if (isDefault && (settings.Aliases?.length ?? 0) > 0) faults.push('network-scoped aliases are only supported for user-defined networks');
+  if (isDefault && (settings.Aliases?.length ?? 0) > 0) faults.push(ALIAS_CONFLICT);
   if (four !== '' && !isIPv4(four)) faults.push(`invalid IPv4 address: ${four}`);
-  if (six !== '' && !isIPv6(six)) faults.push(`invalid IPv6 address: ${six}`);
-  for (const address of local) if (address !== '' && parseAddress(address) === undefined) faults.push(`invalid link-local IP address: ${address}`);
+  // An IPv4 address in IPv6's clothes is none.
+  if (six !== '' && (!isIPv6(six) || canonical(six).startsWith('::ffff:'))) faults.push(`invalid IPv6 address: ${six}`);
+  for (const address of local) if (address !== '' && !isLinkLocal(address)) faults.push(`invalid link-local IP address: ${address}`);
   faults.push(...poolFaults(network, 4, four), ...poolFaults(network, 6, six));
   refuseAll('invalid endpoint settings', faults);
   const mac = settings.MacAddress ?? '';
   if (mac !== '' && (!/^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$/i.test(mac) || (parseInt(mac.slice(0, 2), 16) & 1) === 1)) throw invalid(`invalid MAC address ${JSON.stringify(mac)}`);
   interfaceName(settings);
   interfaceSysctls(settings, 'eth0');
+}
+
+function isLinkLocal(text: string): boolean {
+  const address = parseAddress(text);
+  return address !== undefined && ['169.254.0.0/16', 'fe80::/10'].some((range) => {
+    const subnet = parseSubnet(range);
+    return subnet !== undefined && contains(subnet, address);
+  });
 }
 
 function poolFaults({ pools, ipamDriver }: NetworkRecord, family: Family, wanted: string): string[] {

@@ -11,19 +11,26 @@ export class Firewall {
   readonly #log: Log;
   readonly #state: () => FirewallState;
   readonly #policy: PublishPolicy;
+  readonly #enabled: boolean;
   /** The rules' generation after our last look; undefined before the first. */
   #generation: number | undefined;
   #formerBridges: readonly string[] = [];
 
-  constructor(options: { kernel: NetworkKernel; log: Log; state: () => FirewallState; policy: PublishPolicy }) {
+  constructor(options: { kernel: NetworkKernel; log: Log; state: () => FirewallState; policy: PublishPolicy; enabled: boolean }) {
     this.#kernel = options.kernel;
     this.#log = options.log;
     this.#state = options.state;
     this.#policy = options.policy;
+    this.#enabled = options.enabled;
   }
 
   /** Puts everything in place, whatever was there. `formerBridges` are no longer ours. */
   async apply(formerBridges: readonly string[] = []): Promise<void> {
+    if (!this.#enabled) {
+      // What an engine with a firewall left is taken away.
+      if ((await this.#kernel.listRules(`table inet ${this.#state().table}`)) !== undefined) await this.remove();
+      return;
+    }
     const state = this.#state();
     this.#formerBridges = [...new Set([...this.#formerBridges, ...formerBridges])];
     const { after } = await this.#kernel.applyRules(compileTable(state) + compileUserTable(state.table));
@@ -43,15 +50,16 @@ export class Firewall {
   }
 
   additions(ports: readonly PublishedPort[], links: readonly LinkedPort[]): ElementChange[] {
-    return elementChanges('add', this.#state().table, ports, links);
+    return !this.#enabled ? [] : elementChanges('add', this.#state().table, ports, links);
   }
 
   deletions(ports: readonly PublishedPort[], links: readonly LinkedPort[]): ElementChange[] {
-    return elementChanges('delete', this.#state().table, ports, links);
+    return !this.#enabled ? [] : elementChanges('delete', this.#state().table, ports, links);
   }
 
   /** Takes note of a change that we made; repairs when it shows that others changed rules before. */
   async noted(change: RulesChange): Promise<void> {
+    if (!this.#enabled) return;
     const undisturbed = change.before === this.#generation;
     this.#generation = change.after;
     if (!undisturbed) await this.#repair();

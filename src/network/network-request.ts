@@ -24,7 +24,7 @@ const OWN_DRIVERS = ['bridge', 'macvlan', 'ipvlan'];
 export function readCreateRequest(body: NetworkCreateRequest, networks: readonly NetworkRecord[]): NetworkWish {
   const { Name: name } = body;
   if (name.trim() === '') throw invalid(`invalid name: ${name}`);
-  if (isPredefined(name)) throw new EngineError('forbidden', `operation is not permitted on predefined ${name} network `);
+  if (isPredefined(name) || name === 'default') throw new EngineError('forbidden', `operation is not permitted on predefined ${name} network `);
   if (networks.some((network) => network.name === name)) throw conflict(`network with name ${name} already exists`);
   if (body.Ingress === true) throw new EngineError('forbidden', 'Ingress network can only be global scope network');
   const driver = body.Driver === undefined || body.Driver === '' || body.Driver === 'default' ? 'bridge' : body.Driver;
@@ -40,6 +40,7 @@ export function readCreateRequest(body: NetworkCreateRequest, networks: readonly
     name, driver: body.ConfigOnly === true ? 'null' : driver, body: full, remote: body.ConfigOnly !== true && !OWN_DRIVERS.includes(driver),
     ipv4: full.EnableIPv4 ?? true, ipv6: full.EnableIPv6 ?? false, ipamDriver: ipamDriver === '' ? 'default' : ipamDriver,
   };
+  if (wish.ipamDriver === 'null' && OWN_DRIVERS.includes(wish.driver)) throw invalid(`the ${wish.driver} driver gives addresses: it does not go with the ipam driver null`);
   if (!wish.ipv4 && !wish.ipv6 && OWN_DRIVERS.includes(driver)) throw invalid('IPv4 or IPv6 must be enabled');
   return wish;
 }

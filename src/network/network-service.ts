@@ -11,7 +11,7 @@ import type {
 import { chooseSubnet, usageOf, type AddressPool } from './address-pool.ts';
 import { bridgeAttachment } from './bridge-request.ts';
 import { childAttachment } from './child-request.ts';
-import { checkEndpointSettings } from './endpoint-settings.ts';
+import { ALIAS_CONFLICT, checkEndpointSettings } from './endpoint-settings.ts';
 import type { Firewall } from './firewall.ts';
 import { editHosts, ownHosts } from './hosts-file.ts';
 import { parseSubnet } from './ip.ts';
@@ -159,6 +159,7 @@ export class NetworkObjects {
     const { registry, containers, sandboxes } = this.#options;
     const network = registry.get(name);
     const container = containers.find(body.Container);
+    if ((body.EndpointConfig?.Aliases?.length ?? 0) > 0 && isPredefined(network.name)) throw invalid(ALIAS_CONFLICT);
     if (network.driver === 'host') throw new EngineError('forbidden', HOST_CONFLICT);
     if (network.driver === 'null') throw new EngineError('forbidden', 'container cannot be connected to multiple networks with one of the networks in private (none) mode');
     refuseMode(container.mode);

@@ -62,7 +62,7 @@ export function createNetworks(options: NetworksOptions) {
     const sandbox = registry.living().find(({ ports: own }) => own.some((item) => item.hostPort === port.hostPort && item.protocol === port.protocol && item.hostAddress === port.hostAddress));
     return sandbox && forwardTarget(sandbox, port);
   };
-  const ports = new PortTable({ hold: portHolder(portTarget), ephemeral: ephemeralPorts() });
+  const ports = new PortTable({ hold: portHolder(portTarget, { everything: config.firewall === false }), ephemeral: ephemeralPorts() });
   const poolsOr = (ours: readonly AddressPool[]) => withUla(config.defaultAddressPools ?? ours, `${readText('/etc/machine-id') ?? ''} ${layout.root}`);
   const pools = poolsOr(DEFAULT_POOLS);
   const remote = new RemoteNetworks({ plugins, log });
@@ -83,7 +83,7 @@ export function createNetworks(options: NetworksOptions) {
     links: registry.living().flatMap(linksOf),
     apiPorts: config.apiPorts ?? [],
   });
-  const firewall = new Firewall({ kernel, log, state: firewallState, policy: config.publishPolicy ?? 'engine' });
+  const firewall = new Firewall({ kernel, log, state: firewallState, policy: config.publishPolicy ?? 'engine', enabled: config.firewall !== false });
 
   const vethPrefix = layout.instance === '' ? 'gtv-' : `gtv${layout.instance}`;
   const vethName = (): string => (vethPrefix + randomBytes(6).toString('hex')).slice(0, 15);

@@ -22,6 +22,8 @@ export interface NetworkConfig {
   fixedRange6?: string | undefined;
   gateway?: string | undefined;
   gateway6?: string | undefined;
+  /** `iptables`; false sets no rules at all: networks are open to each other, and the engine itself forwards published ports. */
+  firewall?: boolean | undefined;
   /** `publish-policy`: who decides about packets for published ports where another firewall drops by policy. */
   publishPolicy?: 'engine' | 'host' | undefined;
   /** `default-network-opts`: options of new networks that do not say otherwise, by driver. */

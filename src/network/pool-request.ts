@@ -72,7 +72,7 @@ export function planPools(wishes: PoolWishes, given: { taken: readonly Subnet[];
     own.push(subnet);
     pools.push(poolOf(subnet, {}, false));
   }
-  return pools;
+  return pools.toSorted((a, b) => a.family - b.family);
 }
 
 /** Without a wish the gateway is the first address: of the range, where there is one that begins elsewhere. */

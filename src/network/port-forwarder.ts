@@ -44,8 +44,8 @@ const IDLE = 90_000;
 const MOST_CLIENTS = 256;
 
 /** `fd` is bound. Each client gets a socket of its own, so that answers find back; silence ends it. */
-export function forwardDatagrams(fd: number, target: () => ForwardTarget | undefined): Disposable {
-  const front = createSocket('udp6');
+export function forwardDatagrams(fd: number, target: () => ForwardTarget | undefined, type: 'udp4' | 'udp6'): Disposable {
+  const front = createSocket(type);
   const clients = new Map<string, { socket: DatagramSocket; timer: NodeJS.Timeout }>();
   const drop = (key: string): void => {
     const client = clients.get(key);

@@ -12,24 +12,26 @@ const [SOL_SOCKET, SO_REUSEADDR, IPV6_V6ONLY] = [1, 2, 26];
 
 /**
  * Binds (and for streams listens on) the port, some 20 microseconds. On IPv4 nothing ever accepts: the firewall is faster.
- * On IPv6 what the firewall cannot translate arrives (to ::1, or for a container without IPv6) and is forwarded.
+ * On IPv6 what the firewall cannot translate arrives (to ::1, or for a container without IPv6) and is forwarded. Without a
+ * firewall `everything` is.
  */
-export function portHolder(targetOf: (port: PortRecord) => ForwardTarget | undefined): HoldPort {
+export function portHolder(targetOf: (port: PortRecord) => ForwardTarget | undefined, { everything }: { everything: boolean }): HoldPort {
   return (port) => {
-    const fd = bindPort(port);
+    const forwards = everything || familyOf(port.hostAddress) === 6;
+    const fd = bindPort(port, forwards);
     if (fd === undefined) return { [Symbol.dispose]: () => {} };
     const target = (): ForwardTarget | undefined => targetOf(port);
-    if (familyOf(port.hostAddress) === 6 && port.protocol === 'tcp') return forwardStreams(fd, target);
-    if (familyOf(port.hostAddress) === 6 && port.protocol === 'udp') return forwardDatagrams(fd, target);
+    if (forwards && port.protocol === 'tcp') return forwardStreams(fd, target);
+    if (forwards && port.protocol === 'udp') return forwardDatagrams(fd, target, familyOf(port.hostAddress) === 6 ? 'udp6' : 'udp4');
     return { [Symbol.dispose]: () => close(fd) };
   };
 }
 
-function bindPort({ protocol, hostAddress, hostPort }: PortRecord): number | undefined {
+function bindPort({ protocol, hostAddress, hostPort }: PortRecord, accepts: boolean): number | undefined {
   const six = familyOf(hostAddress) === 6;
   let fd: number;
   try {
-    fd = socket(six ? AF.INET6 : AF.INET, (protocol === 'udp' ? SOCK.DGRAM : SOCK.STREAM) | (six ? SOCK.NONBLOCK : 0), protocol === 'sctp' ? IPPROTO_SCTP : 0);
+    fd = socket(six ? AF.INET6 : AF.INET, (protocol === 'udp' ? SOCK.DGRAM : SOCK.STREAM) | (accepts ? SOCK.NONBLOCK : 0), protocol === 'sctp' ? IPPROTO_SCTP : 0);
   } catch (error) {
     // A kernel without SCTP sockets has no program that could take the port; and a container with thousands of ports is
     // worth more than the warning that each held socket is to other programs.
@@ -41,7 +43,7 @@ function bindPort({ protocol, hostAddress, hostPort }: PortRecord): number | und
     if (protocol !== 'udp') setSocketOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (six) setSocketOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     bindSocket(fd, inetAddress(hostAddress, hostPort));
-    if (protocol !== 'udp') listen(fd, six ? 511 : 1);
+    if (protocol !== 'udp') listen(fd, accepts ? 511 : 1);
   } catch (error) {
     close(fd);
     throw error;

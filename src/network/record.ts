@@ -1,5 +1,6 @@
 /** What the network room keeps in the state database; written as JSON with the version it was written by. */
 import type { ContainerId, NetworkId } from '#spec/ids.ts';
+import type { PortMap } from '#spec/wire/container.ts';
 import type { EndpointSettings } from '#spec/wire/network.ts';
 import type { Family } from './ip.ts';
 
@@ -114,6 +115,8 @@ export interface SandboxRecord {
   netnsPath: string;
   endpoints: EndpointRecord[];
   ports: PortRecord[];
+  /** As the client asked for; absent in records of early versions. A network with a way out may come later. */
+  asked?: PortMap;
   exposed: string[];
   /** Containers that this one was linked to (`--link`): it may reach their exposed ports where containers may not. */
   linked: ContainerId[];

@@ -34,6 +34,7 @@ export class RemoteNetworks {
 
   /** Pools of an IPAM plugin, gateways included; what was requested is released when a later step fails. */
   async requestPools(driver: string, wishes: { configs: readonly IPAMConfig[]; ipv4: boolean; ipv6: boolean; options: Record<string, string> }): Promise<PoolRecord[]> {
+    if (driver === 'null') return nullPools(wishes);
     const plugin = await this.#plugins.get(driver, 'IpamDriver');
     const { LocalDefaultAddressSpace: space } = await plugin.call('IpamDriver.GetDefaultAddressSpaces');
     const pools: PoolRecord[] = [];
@@ -74,7 +75,7 @@ export class RemoteNetworks {
     const claimed = new Map<string, Claims>();
     try {
       for (const { network, settings } of wishes) {
-        if (network.ipamDriver === 'default' || network.via === undefined) continue;
+        if (['default', 'null'].includes(network.ipamDriver) || network.via === undefined) continue;
         const plugin = await this.#plugins.get(network.ipamDriver, 'IpamDriver');
         const claims: Claims = {};
         claimed.set(network.id, claims);
@@ -174,6 +175,12 @@ export class RemoteNetworks {
       this.#log.warn('a network plugin was not told that something ended', { plugin: driver, reason: messageOf(error) });
     }
   }
+}
+
+/** The driver `null` manages no addresses: the network's own driver does. */
+function nullPools({ ipv4, ipv6 }: { ipv4: boolean; ipv6: boolean }): PoolRecord[] {
+  const pool = (family: Family, subnet: string): PoolRecord => ({ family, subnet, given: false, range: undefined, gateway: undefined, reserved: {} });
+  return [...(ipv4 ? [pool(4, '0.0.0.0/0')] : []), ...(ipv6 ? [pool(6, '::/0')] : [])];
 }
 
 function withInterface(endpoint: EndpointRecord, made: Answer, driver: string): EndpointRecord {

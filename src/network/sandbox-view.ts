@@ -27,7 +27,8 @@ export function publishedPorts(sandbox: SandboxRecord): PublishedPort[] {
 
 /** Where the engine forwards what it accepts on a published port of IPv6: to IPv4 when the container has nothing else. */
 export function forwardTarget(sandbox: SandboxRecord, port: PortRecord): { address: string; port: number } | undefined {
-  const address = gatewayEndpoint(sandbox.endpoints, 6)?.address6 ?? gatewayEndpoint(sandbox.endpoints, 4)?.address;
+  const four = gatewayEndpoint(sandbox.endpoints, 4)?.address;
+  const address = familyOf(port.hostAddress) === 4 ? four : (gatewayEndpoint(sandbox.endpoints, 6)?.address6 ?? four);
   return address === undefined ? undefined : { address, port: port.containerPort };
 }
 

@@ -141,7 +141,15 @@ export class Sandboxes {
         registry.saveSandbox(sandbox);
         throw wrap(error, `could not connect container ${sandbox.name} to network ${network.name}`);
       }
-      await this.#followGateway(sandbox, changed);
+      try {
+        changed = await this.#followGateway(sandbox, changed);
+      } catch (error) {
+        await kernel.unplug(sandbox.netnsPath, interfaceSource(network, endpoint), endpoint.interface);
+        await remote.leave(network, endpoint);
+        registry.saveSandbox(sandbox);
+        await kernel.route(sandbox.netnsPath, this.#routes(sandbox.endpoints));
+        throw error;
+      }
       await this.#options.names.put(changed);
       this.#tell('connect', changed, endpoint);
       return changed;
@@ -162,9 +170,9 @@ export class Sandboxes {
       registry.saveSandbox(changed);
       await this.#options.names.put(changed);
       await kernel.route(changed.netnsPath, this.#routes(changed.endpoints));
-      await this.#followGateway(sandbox, changed);
-      this.#tell('disconnect', changed, endpoint);
-      return changed;
+      const followed = await this.#followGateway(sandbox, changed);
+      this.#tell('disconnect', followed, endpoint);
+      return followed;
     });
   }
 
@@ -201,7 +209,7 @@ export class Sandboxes {
     const record: SandboxRecord = {
       version: 2, id, container: plan.container, name: plan.name, hostname: plan.hostname, domainname: plan.domainname, state: 'up',
       netnsPath: `${netnsFolder}/${id.slice(0, 12)}`,
-      endpoints, ports: [], exposed: [...plan.exposed], linked: [...plan.linked],
+      endpoints, ports: [], asked: plan.ports, exposed: [...plan.exposed], linked: [...plan.linked],
       extraHosts: [...plan.extraHosts], ...plan.resolver,
     };
     record.ports = this.#reservePorts(record, plan.ports);
@@ -318,10 +326,27 @@ export class Sandboxes {
     sweeper.start();
   }
 
-  /** Published ports follow the endpoints that have the default routes. */
-  async #followGateway(before: SandboxRecord, after: SandboxRecord): Promise<void> {
-    const changed = ([4, 6] as const).some((family) => gatewayEndpoint(before.endpoints, family)?.id !== gatewayEndpoint(after.endpoints, family)?.id);
-    if (changed && after.ports.length > 0) await this.#options.firewall.apply();
+  /**
+   * Published ports follow the endpoints that have the default routes: those with numbers keep them, the others get new
+   * ones, as in Docker. What is published where there was no way out before begins here.
+   */
+  async #followGateway(before: SandboxRecord, after: SandboxRecord): Promise<SandboxRecord> {
+    const { registry, ports, firewall } = this.#options;
+    const moved = ([4, 6] as const).some((family) => gatewayEndpoint(before.endpoints, family)?.id !== gatewayEndpoint(after.endpoints, family)?.id);
+    if (!moved || (before.ports.length === 0 && Object.keys(after.asked ?? {}).length === 0)) return after;
+    let changed = after;
+    if (after.asked !== undefined) {
+      ports.release(before.ports);
+      try {
+        changed = { ...after, ports: this.#reservePorts(after, after.asked) };
+      } catch (error) {
+        ports.adopt(before.ports);
+        throw error;
+      }
+      registry.saveSandbox(changed);
+    }
+    await firewall.apply();
+    return changed;
   }
 
   #routes = (endpoints: readonly EndpointRecord[]) => routesOf(endpoints, (endpoint) => this.#networkOf(endpoint));

@@ -113,8 +113,24 @@ test('mistakes are told in Docker\'s words', { skip }, async () => {
     [['create', '--network', 'known', '--ip6', 'fd00::9', image], 'invalid config for network known: invalid endpoint settings:\nuser specified IP address is supported only when connecting to networks with user configured subnets'],
   ];
   for (const [args, words] of told) assert.equal(await fails(args), words);
-  assert.match(await fails(['network', 'create', '-d', 'overlay', 'x']), /overlay driver needs a cluster/);
+  await docker.ok(['run', '-d', '--name', 'plain', image, 'sleep', '100']);
+  await docker.ok(['run', '-d', '--name', 'there', '--network', 'known', image, 'sleep', '100']);
+  await docker.ok(['run', '-d', '--name', 'bare', '--network', 'none', image, 'sleep', '100']);
+  const host = 'container cannot be disconnected from host network or connected to host network';
+  for (const [args, words] of [
+    [['network', 'create', 'default'], 'operation is not permitted on predefined default network'],
+    [['network', 'connect', 'host', 'plain'], host],
+    [['network', 'connect', '--alias', 'a', 'bridge', 'bare'], 'network-scoped alias is supported only for containers in user defined networks'],
+    [['network', 'connect', 'known', 'there'], 'endpoint with name there already exists in network known'],
+    [['network', 'connect', '--link-local-ip', '169.253.5.5', 'known', 'plain'], 'invalid endpoint settings:\ninvalid link-local IP address: 169.253.5.5'],
+    [['run', '--name', 'far', '--link', 'there', image, 'true'], 'Cannot link to /there, as it does not belong to the default network'],
+  ] as const) assert.ok((await fails([...args])).endsWith(words), args.join(' '));
+  await docker.ok(['stop', '-t', '0', 'there']);
   await docker.ok(['network', 'rm', 'known']);
+  await docker.ok(['network', 'disconnect', '-f', 'known', 'there']);
+  assert.equal(await docker.format('there', '{{json .NetworkSettings.Networks}}'), '{}');
+  await docker.ok(['rm', '-f', 'plain', 'there', 'bare', 'far']);
+  assert.match(await fails(['network', 'create', '-d', 'overlay', 'x']), /overlay driver needs a cluster/);
 });
 
 test('links where containers are apart, and gantry says why', { skip }, async () => {

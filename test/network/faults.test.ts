@@ -92,3 +92,13 @@ test('no container reaches the engine\'s own API, though it may reach the host',
   assert.equal(await own.getLater(sandbox.netnsPath, `http://${gateway}:28376/`), 'host');
   assert.equal(await own.getLater(sandbox.netnsPath, `http://${gateway}:28375/`), undefined);
 });
+
+test('an engine that may set no rules forwards published ports itself', { skip }, async (t) => {
+  const own = new NetworkRig({ firewall: false });
+  await own.begin();
+  t.after(async () => assert.deepEqual(await own.finish(), []));
+  const sandbox = await own.up({ ports: { '8000/tcp': [{ HostIp: '127.0.0.1', HostPort: '' }] } });
+  await own.serve(sandbox.netnsPath, 8000, 'carried');
+  assert.ok(await answers(`http://127.0.0.1:${sandbox.ports['8000/tcp']?.[0]?.HostPort ?? ''}/`, 'carried'));
+  assert.equal(spawnSync('nft', ['list', 'table', 'inet', `gantry_${own.layout.instance}`]).status, 1);
+});

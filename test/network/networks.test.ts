@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { NetworkRig, skip } from './rig.ts';
+import { newContainer, NetworkRig, skip } from './rig.ts';
 
 const rig = new NetworkRig();
 before(() => rig.begin());
@@ -95,6 +95,25 @@ test('without enable_icc containers reach the gateway but not each other', { ski
   assert.ok(reaches(one.netnsPath, one.endpoints['apart']?.Gateway ?? ''));
   assert.ok(!pings(one.netnsPath, two.endpoints['apart']?.IPAddress ?? ''));
   assert.match(rig.inside(one.netnsPath, 'ip', 'link', 'show', 'eth0').output, /mtu 1400/);
+});
+
+test('published ports begin with the first way out, keep their numbers, and follow the gateway', { skip }, async () => {
+  await networks.create({ Name: 'cell', Internal: true });
+  await networks.create({ Name: 'door' });
+  const container = newContainer();
+  const sandbox = await rig.up({ container, endpoints: [{ network: 'cell', settings: {} }], ports: { '8000/tcp': [{ HostIp: '127.0.0.1', HostPort: '' }], '8001/tcp': [{ HostIp: '127.0.0.1', HostPort: '38001' }] } });
+  const shown = () => rig.room.sandboxes.find(container)?.ports ?? {};
+  assert.deepEqual(shown(), {}, 'an internal network publishes nothing');
+  await rig.serve(sandbox.netnsPath, 8001, 'out');
+  await networks.connect('door', { Container: container });
+  assert.equal(shown()['8001/tcp']?.[0]?.HostPort, '38001');
+  assert.match(await (await fetch('http://127.0.0.1:38001/')).text(), /^out /);
+  await networks.connect('bridge', { Container: container });
+  assert.match(await (await fetch('http://127.0.0.1:38001/')).text(), /^out /, 'the default bridge is first by name now');
+  await networks.disconnect('bridge', { Container: container });
+  await networks.disconnect('door', { Container: container });
+  assert.deepEqual(shown(), {});
+  await rig.up({ ports: { '80/tcp': [{ HostIp: '127.0.0.1', HostPort: '38001' }] } });
 });
 
 test('prune removes what no container uses, by its filters', { skip }, async () => {

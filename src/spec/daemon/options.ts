@@ -60,7 +60,7 @@ export const OPTIONS = {
   'dns-opts': list('dns-opt'),
   'dns-search': list('dns-search'),
   ip: text('ip'),
-  iptables: yesNo('iptables', refused('published ports and the isolation of networks need the firewall', true)),
+  iptables: yesNo('iptables'),
   'ip-forward': yesNo('ip-forward'),
   'ip-masq': yesNo('ip-masq'),
   icc: yesNo('icc'),
