@@ -94,7 +94,8 @@ async function unpacked(item: Selected, step: Extract<FileStep, { step: 'copy' }
     space.enterRoot(to);
     const folder = resolvePath(fromText(cleanPath(step.destination)));
     makeFolders(folder, { chown, time: timeOf(step.time) });
-    await unpackInto(fd, folder, chown, job.limits, streams);
+    // What the archive says of owners counts, whatever --chown says of the folder.
+    await unpackInto(fd, folder, job.limits, streams);
     return true;
   } finally {
     closeSync(fd);

@@ -1,51 +1,56 @@
 /** Archives that ADD unpacks where they land. Runs inside the destination's root. */
-import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { readSync } from 'node:fs';
 import { invalid } from '#base/errors.ts';
-import type { ByteString, TarEntry } from '#spec/tar/header.ts';
+import type { ByteString } from '#spec/tar/header.ts';
 import { defaultTarLimits, TarReader } from '#spec/tar/reader.ts';
-import { parseHeader } from '#spec/tar/header.ts';
+import { BLOCK, parseHeader } from '#spec/tar/header.ts';
 import type { JobStreams } from '../jobs.ts';
 import type { UnpackLimits } from '../protocol.ts';
-import { detect, inflated, readPieces } from '../source.ts';
+import { bunzip2, isBzip2 } from '../bunzip2.ts';
+import { detect, inflated } from '../source.ts';
 import { TreeWriter } from '../tree-writer.ts';
-import type { Chown } from './owners.ts';
+import { isXz, piecesOf, unxz } from '../xz.ts';
 
-/** By its first bytes: compressed, or a tar with a valid first header. A compressed file that holds no tar is none. */
-export async function isArchive(head: Buffer, _fd: number): Promise<boolean> {
-  const kind = detect(head);
-  if (kind === 'none') return isTar(head);
+/** A tar, whatever it is compressed with: judged by its first header. Compressed files that hold no tar are none. */
+export async function isArchive(head: Buffer, fd: number): Promise<boolean> {
+  if (isTar(head)) return true;
+  if (!isXz(head) && !isBzip2(head) && detect(head) === 'none') return false;
+  let plain = Buffer.alloc(0);
   try {
-    const options = { finishFlush: 2 };
-    const plain = kind === 'gzip' ? gunzipSync(head, options) : zstdDecompressSync(head);
-    return plain.length < 512 || isTar(plain);
+    for await (const chunk of await expanded(fd)) {
+      plain = Buffer.concat([plain, chunk]);
+      if (plain.length >= BLOCK) break;
+    }
   } catch {
-    // The first kilobyte may end in the middle of a block: what follows tells.
-    return true;
+    // Damaged, or the decoder minds that we stop here: what was read counts.
   }
+  return isTar(plain);
+}
+
+/** A file's content from the beginning, decompressed. */
+async function expanded(fd: number): Promise<AsyncIterable<Buffer> | Iterable<Buffer>> {
+  const head = Buffer.alloc(6);
+  readSync(fd, head, 0, head.length, 0);
+  if (isXz(head)) return unxz(piecesOf(fd));
+  return isBzip2(head) ? bunzip2(fd) : (await inflated(piecesOf(fd))).chunks;
 }
 
 function isTar(head: Buffer): boolean {
-  if (head.length < 512) return false;
+  if (head.length < BLOCK) return false;
   try {
-    parseHeader(head.subarray(0, 512));
+    parseHeader(head.subarray(0, BLOCK));
     return true;
   } catch {
     return false;
   }
 }
 
-export async function unpackInto(fd: number, folder: ByteString, chown: Chown | undefined, limits: UnpackLimits, streams: JobStreams): Promise<void> {
+export async function unpackInto(fd: number, folder: ByteString, limits: UnpackLimits, streams: JobStreams): Promise<void> {
   const writer = new TreeWriter({ folder, whiteouts: 'keep', noOverwriteDirNonDir: false, owner: undefined });
-  const handler = chown === undefined ? writer : {
-    entry: (entry: TarEntry) => writer.entry({ ...entry, ...chown({ uid: entry.uid, gid: entry.gid }) }),
-    data: (chunk: Buffer) => writer.data(chunk),
-    end: () => writer.end(),
-  };
   try {
-    const reader = new TarReader(handler, { ...defaultTarLimits, entries: limits.entries });
-    const { chunks } = await inflated(readPieces(fd));
+    const reader = new TarReader(writer, { ...defaultTarLimits, entries: limits.entries });
     let size = 0;
-    for await (const chunk of chunks) {
+    for await (const chunk of await expanded(fd)) {
       streams.check();
       size += chunk.length;
       if (size > limits.inflated) throw invalid(`the archive is refused: more than ${limits.inflated} bytes when decompressed`);
