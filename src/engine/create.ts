@@ -59,7 +59,7 @@ export function draftContainer(context: ContainerContext, { name, platform, body
   const chosen = name === undefined || name === '' ? undefined : parseContainerName(name);
   if (Object.values(asked).every((value) => value === undefined)) throw invalid('config cannot be empty in order to create a container');
   if (!asked.Image) throw invalid('no image specified: a container is made from an image');
-  const image = images.lookup(asked.Image, platform);
+  const image = images.find(asked.Image, platform);
   const id = asContainerId(newId());
   if (chosen !== undefined && askedHostConfig?.NetworkMode === `container:${chosen}`) throw invalid('cannot join own network');
   const hostAsked = withIds(context, askedHostConfig ?? {});

@@ -125,15 +125,17 @@ export class FakeEngine implements Disposable {
   }
 
   #images(): Images {
+    const lookup: Images['lookup'] = (reference) => {
+      if (reference !== 'busybox' && reference !== image) throw notFound(`No such image: ${reference}:latest`);
+      return {
+        id: image, platform: { os: 'linux', architecture: 'amd64' }, layers: ['/layer'], size: 1,
+        config: { os: 'linux', architecture: 'amd64', rootfs: { type: 'layers', diff_ids: [] }, config: { Cmd: ['sh'] } },
+      };
+    };
     return {
       prepare: async () => {},
-      lookup: (reference) => {
-        if (reference !== 'busybox' && reference !== image) throw notFound(`No such image: ${reference}:latest`);
-        return {
-          id: image, platform: { os: 'linux', architecture: 'amd64' }, layers: ['/layer'], size: 1,
-          config: { os: 'linux', architecture: 'amd64', rootfs: { type: 'layers', diff_ids: [] }, config: { Cmd: ['sh'] } },
-        };
-      },
+      lookup,
+      find: lookup,
       hold: (digest, owner) => void this.held.set(owner, digest),
       release: (owner) => void this.held.delete(owner),
       displayName: (_digest, given) => given,

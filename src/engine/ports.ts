@@ -19,6 +19,8 @@ export interface ResolvedImage {
 export interface Images {
   /** By name, name@digest, id or unique id prefix. not_found: `No such image: <as given>`. */
   lookup(reference: string, platform?: string): ResolvedImage;
+  /** As `lookup`, but an image that only its containers keep is not found: for new containers. */
+  find(reference: string, platform?: string): ResolvedImage;
   /** Unpacks a platform of the image that is here but was not needed until now, for `lookup`. */
   prepare(reference: string, platform: string): Promise<void>;
   /** Keeps the image's layers on disk for this owner until released; survives restarts. */

@@ -206,8 +206,9 @@ function identify({ processes }: ContainerContext, { pid, monitorPid }: Monitore
 }
 
 export function hasHealthcheck({ config }: Pick<ContainerRecord, 'config'>): boolean {
+  // Any other word is accepted and never probed, as in dockerd.
   const kind = config.Healthcheck?.Test?.[0];
-  return kind !== undefined && kind !== '' && kind !== 'NONE';
+  return kind === 'CMD' || kind === 'CMD-SHELL';
 }
 
 /** Notes the failure in the record; everything was undone. */

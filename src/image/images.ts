@@ -118,6 +118,8 @@ export function createImages(options: ImagesOptions) {
       const kept = isDigest(reference) ? store.getKept(reference) : undefined;
       return describe(kept !== undefined && !platform ? kept : selectImage(context, reference, platform).image);
     },
+    /** As `lookup`, of what clients see: an image that was removed by force and lives for its containers alone is none. */
+    find: (reference: string, platform?: string): LookedUpImage => describe(selectImage(context, reference, platform).image),
     prepare: (reference: string, platform: string): Promise<void> => preparePlatform(context, reference, platform),
     hold: (image: Digest, owner: string): void => store.hold(image, owner),
     release(owner: string): void {

@@ -81,10 +81,6 @@ function validateHealthcheck({ Healthcheck: check }: ContainerConfig): void {
     if (value !== 0 && value < MIN_HEALTH_DURATION) throw invalid(`${field} in Healthcheck cannot be less than 1ms`);
   }
   if ((check.Retries ?? 0) < 0) throw invalid('Retries in Healthcheck cannot be negative');
-  const kind = check.Test?.[0];
-  if (kind !== undefined && kind !== '' && !['NONE', 'CMD', 'CMD-SHELL'].includes(kind)) {
-    throw invalid(`Unknown healthcheck type '${kind}' (expected 'CMD', 'CMD-SHELL' or 'NONE')`);
-  }
 }
 
 /** Also for `update`. */

@@ -37,8 +37,8 @@ export function adaptImage(image: ImageInspect, version: string, client = ''): I
   // docker-compose 1 speaks the newest version and yet reads the old field when it recreates a container.
   if (versionBelow(version, '1.45') || client.startsWith('docker-compose/1.')) {
     adapted['Container'] = '';
-    // Of nothing: no image of ours was a container's.
-    adapted['ContainerConfig'] = { ...alwaysUntil149, ...always };
+    // The container that a classic build commits has the image's own configuration; docker-compose 1.29 reads volumes there.
+    adapted['ContainerConfig'] = { ...alwaysUntil149, ...always, ...image.Config };
   }
   if (versionBelow(version, '1.44')) {
     adapted['VirtualSize'] = image.Size ?? 0;
