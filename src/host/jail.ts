@@ -24,6 +24,8 @@ export interface Jail {
   packTally(job: PackJob): Promise<JobResults['pack']>;
   /** Packs as a stream. Stopping early ends the job; failures come out of the stream. */
   pack(job: PackJob, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Starts a thread when none waits for work: it will be needed soon. */
+  warm(): void;
   close(): Promise<void>;
 }
 
@@ -229,6 +231,10 @@ export function createJail(options: { threads?: number; idleMs?: number } = {}):
     packFile: (job) => finish(job) as Promise<JobResults['pack']>,
     packTally: (job) => finish({ ...job, discard: true }) as Promise<JobResults['pack']>,
     pack: (job, signal) => converse(job, undefined, { signal }),
+    warm() {
+      if (free.length > 0 || count >= threads) return;
+      acquire().then((pooled) => release(pooled, true), () => {});
+    },
     async close() {
       await Promise.all([...all].map((worker) => worker.terminate()));
     },

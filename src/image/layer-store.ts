@@ -66,6 +66,8 @@ export interface LayerStore {
   /** The bytes it came as. */
   blob(layer: Layer): AsyncIterable<Uint8Array>;
   unpack(source: LayerSource): Promise<PendingLayer>;
+  /** Something will be unpacked soon. */
+  warm(): void;
   /** Puts one pending layer on top of `below` (chain ids, lowest first). Returns what is stored under that name. */
   place(pending: PendingLayer, below: readonly Digest[]): Promise<Layer>;
   /** Makes sure that all layers of a stack exist; missing ones unpack side by side. Lowest first. */
@@ -270,6 +272,7 @@ export function createLayerStore(options: { layout: Layout; db: Database; jail: 
     removeStray: (name) => lock.run(STORE, () => (strays().includes(name) ? removeAll(join(layout.layers, name)) : undefined)),
     blob: (layer) => blobs.read(layer.blob),
     unpack,
+    warm: () => jail.warm(),
     discard,
     place,
     adopt(path, { diffId, tarSize, contentSize }, below) {

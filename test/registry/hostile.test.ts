@@ -1,10 +1,12 @@
 /** Registries that stall, break off, lie and point elsewhere: a sentence that names them, nothing half made, the next try goes on. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { messages, needsRoot, workshop } from '../image/workshop.ts';
 import { dockerManifest, makeImage, makeLayer, sendBlob, sha256, startCrookedServer, type CrookedServer, type MadeImage, type Trick } from './crooked-server.ts';
@@ -343,4 +345,23 @@ test('large layers come in ranges, two pulls share one download, and leaving sto
   for await (const { status } of images.pull({ reference: name })) if (status === 'Downloading') break;
   assertNothing(name);
   await assertWorks(server, name, image);
+});
+
+test('a disk that is full: it is said, nothing is kept, and with room the pull works', needsRoot, async () => {
+  const disk = mkdtempSync(join(tmpdir(), 'gantry-disk-'));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m', 'tmpfs', disk]);
+  const small = workshop({ folder: disk, registries: { firstRetry: 5 } });
+  after(() => {
+    execFileSync('umount', [disk]);
+    rmSync(disk, { recursive: true });
+  });
+  await using server = await startCrookedServer();
+  const image = makeImage([makeLayer('a', noise(19_000_000), 0), makeLayer('b', noise(1_000))]);
+  const fitting = makeImage([makeLayer('a', noise(3_000_000), 0)]);
+  const from = (name: string): Promise<unknown> => messages(small.images.pull({ reference: name }));
+  await assert.rejects(from(server.publish('big', image)), /no space left on device/);
+  small.assertStored({ layers: 0, blobs: 0 });
+  assert.deepEqual(readdirSync(small.layout.downloads), []);
+  await from(server.publish('fitting', fitting));
+  small.assertStored({ layers: 1, blobs: 1 });
 });

@@ -1,4 +1,5 @@
 /** Debian's docker-registry on loopback, let in by everyone, by TLS, by password or by token. */
+import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash, createSign, randomUUID, X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { freePort } from '../clients/host.ts';
+import { sha256, type MadeImage } from './crooked-server.ts';
 
 const missing = (program: string, ...args: string[]): boolean => spawnSync(program, args).error !== undefined;
 export const needsRegistry = {
@@ -122,4 +124,20 @@ async function startTokenServer(folder: string, registry: string): Promise<{ rea
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return { realm: `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`, asked, close: () => void server.close() };
+}
+
+/** Uploads an image under `name:1`, past every client of ours. */
+export async function publish(host: string, name: string, image: MadeImage): Promise<string> {
+  const put = async (bytes: Buffer, digest: string): Promise<void> => {
+    const begun = await fetch(`http://${host}/v2/${name}/blobs/uploads/`, { method: 'POST' });
+    const url = new URL(begun.headers.get('location') ?? '', `http://${host}`);
+    url.searchParams.set('digest', digest);
+    const { status } = await fetch(url, { method: 'PUT', body: new Uint8Array(bytes), headers: { 'content-type': 'application/octet-stream' } });
+    assert.equal(status, 201);
+  };
+  for (const { bytes, digest } of image.layers) await put(bytes, digest);
+  await put(image.config, sha256(image.config));
+  const { status } = await fetch(`http://${host}/v2/${name}/manifests/1`, { method: 'PUT', body: new Uint8Array(image.manifest), headers: { 'content-type': image.mediaType } });
+  assert.equal(status, 201);
+  return `${host}/${name}:1`;
 }

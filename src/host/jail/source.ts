@@ -119,9 +119,13 @@ export async function inflated(source: AsyncIterable<Buffer>): Promise<{ compres
     }
   })();
   if (compression === 'none') return { compression, chunks: rest };
-  const options = { chunkSize: 1 << 18 };
+  // Large pieces: each costs a change of threads.
+  const options = { chunkSize: 1 << 20, readableHighWaterMark: 1 << 22 };
   return { compression, chunks: through(rest, compression === 'gzip' ? createGunzip(options) : createZstdDecompress(options)) };
 }
+
+/** Decoded chunks that may wait. */
+const AHEAD = 4;
 
 async function* through(source: AsyncIterable<Buffer>, decoder: Transform): AsyncGenerator<Buffer> {
   const feeding = (async () => {
@@ -135,8 +139,35 @@ async function* through(source: AsyncIterable<Buffer>, decoder: Transform): Asyn
     }
     decoder.end();
   })().catch((error: unknown) => void decoder.destroy(error as Error));
+  // Taken as events and passed on later: only so does the decoder's thread work on while this one hashes and writes.
+  const ready: Buffer[] = [];
+  let ended = false;
+  let failure: unknown;
+  let wake = (): void => {};
+  decoder.on('data', (chunk: Buffer) => {
+    if (ready.push(chunk) >= AHEAD) decoder.pause();
+    wake();
+  });
+  decoder.on('end', () => {
+    ended = true;
+    wake();
+  });
+  decoder.on('error', (error) => {
+    failure = error;
+    wake();
+  });
   try {
-    for await (const chunk of decoder) yield chunk as Buffer;
+    for (;;) {
+      const chunk = ready.shift();
+      if (chunk !== undefined) {
+        if (ready.length < AHEAD / 2 && decoder.isPaused()) decoder.resume();
+        // Lets the decoder hand over what it has and go on.
+        await new Promise((resolve) => setImmediate(resolve));
+        yield chunk;
+      } else if (failure !== undefined) throw failure;
+      else if (ended) break;
+      else await new Promise<void>((resolve) => (wake = resolve));
+    }
     await feeding;
   } catch (error) {
     if (error instanceof Error && 'code' in error && /^(Z_|ZSTD_|ERR_ZLIB)/.test(String(error.code))) {

@@ -87,6 +87,7 @@ export async function pullOne(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<PulledImage> {
+  context.layers.warm();
   const repositories = await registries.repositories(reference, 'pull', credentials);
   const resolved = await resolveImage(context, registries, repositories, reference, platform, signal);
   progress.say({ status: `Pulling from ${reference.path}`, id: reference.digest ?? reference.tag ?? 'latest' });

@@ -116,7 +116,7 @@ async function fetchChild(context: ImageContext, repository: Repository, { diges
 
 async function readConfig(context: ImageContext, repository: Repository, manifest: ImageManifest, signal: AbortSignal): Promise<ResolvedImage['config']> {
   const { digest, mediaType } = manifest.config;
-  if (!configTypes.includes(mediaType)) throw invalid(`unsupported media type ${mediaType.slice(0, 200)}: it is an artifact, not an image`);
+  if (!configTypes.includes(mediaType)) throw registryError('invalid_argument', `Encountered remote ${JSON.stringify(mediaType.slice(0, 200))}(unknown) when fetching: it is an artifact, not an image`, {});
   const known = context.store.document(digest);
   const bytes = known?.bytes ?? (await repository.smallBlob(digest, signal));
   const parsed = parseConfig(bytes);

@@ -64,7 +64,7 @@ async function pushAll(shared: PushContext, given: Reference, options: PushOptio
   const plans = tags.map((tag) => ({ tag, planned: planTag(context, { ...given, tag }, options.platform) }));
   // Whoever answers first is the registry; the rest of the push stays there.
   const repository = await registries.first(repositories, async (candidate) => {
-    await ping(candidate, signal);
+    await ping(registries, candidate, signal);
     return candidate;
   });
   for (const { tag, planned } of plans) await pushTag(shared, repository, { ...given, tag }, planned, progress, signal);

@@ -1,4 +1,4 @@
-import { EngineError, notImplemented, wrap } from '#base/errors.ts';
+import { EngineError, notImplemented } from '#base/errors.ts';
 import type { Reference } from '#spec/reference.ts';
 import type { RegistryCredentials } from '#spec/wire/registry.ts';
 import { createEndpoints, HUB, type Endpoint } from './endpoints.ts';
@@ -108,12 +108,8 @@ export function createRegistries(options: RegistriesOptions = {}): Registries {
   };
 }
 
-/** Whether the registry lets us in: GET /v2/. */
-export async function ping(repository: Repository, signal: AbortSignal): Promise<void> {
-  try {
-    const response = await repository.request({ method: 'GET', path: '/v2/', expect: [200], signal });
-    await readBody(response, 1 << 20);
-  } catch (error) {
-    throw wrap(error, `Get ${JSON.stringify(`${repository.endpoint.base.origin}/v2/`)}`);
-  }
+/** Finds out whether a registry answers here at all, whatever it says. */
+export async function ping({ wire }: Registries, { endpoint: { base, verify } }: Repository, signal: AbortSignal): Promise<void> {
+  const response = await wire.send({ method: 'GET', url: new URL('/v2/', base), verify, signal });
+  await readBody(response, 1 << 20);
 }

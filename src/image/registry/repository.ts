@@ -1,3 +1,4 @@
+import { EngineError } from '#base/errors.ts';
 import type { Digest } from '#spec/digest.ts';
 import { mediaTypes } from '#spec/oci-image.ts';
 import type { RegistryCredentials } from '#spec/wire/registry.ts';
@@ -45,6 +46,17 @@ const SCHEMA_1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+(?:json
 const MAX_ERROR = 64 << 10;
 const MAX_TAGS = 1_000_000;
 
+/** Credentials are missing or were refused, before the registry was asked for anything. */
+class NotLetIn extends EngineError {
+  constructor(refusal: EngineError, attempted = '') {
+    super(refusal.code, `${attempted}${refusal.message}`, { cause: refusal.cause, details: refusal.details });
+  }
+
+  attempting(what: string): NotLetIn {
+    return new NotLetIn(this, `${what}: `);
+  }
+}
+
 export interface RepositoryOptions {
   wire: Wire;
   tokens: TokenSource;
@@ -65,8 +77,12 @@ export function createRepository(options: RepositoryOptions): Repository {
       const pair = basicPair(credentials);
       return pair === undefined ? undefined : `Basic ${Buffer.from(`${pair.username}:${pair.password}`).toString('base64')}`;
     }
-    const { token } = await tokens.get({ registry: endpoint.base, verify: endpoint.verify, challenge, scopes, credentials, signal });
-    return `Bearer ${token}`;
+    try {
+      const { token } = await tokens.get({ registry: endpoint.base, verify: endpoint.verify, challenge, scopes, credentials, signal });
+      return `Bearer ${token}`;
+    } catch (error) {
+      throw error instanceof EngineError && error.code === 'unauthorized' ? new NotLetIn(error) : error;
+    }
   };
 
   const request = async ({ path: below, expect, scopes = [], ...given }: RepositoryRequest): Promise<WireResponse> => {
@@ -86,7 +102,7 @@ export function createRepository(options: RepositoryOptions): Repository {
           await readBody(response, MAX_ERROR).catch(() => undefined);
           challenge = chosen;
           if (header?.startsWith('Bearer ') === true) tokens.forget(header.slice(7));
-          if (chosen.scheme === 'basic' && basicPair(credentials) === undefined) throw registryError('unauthorized', 'no basic auth credentials', { status: 401, code: 'UNAUTHORIZED' });
+          if (chosen.scheme === 'basic' && basicPair(credentials) === undefined) throw new NotLetIn(registryError('unauthorized', 'no basic auth credentials', { status: 401, code: 'UNAUTHORIZED' }));
           continue;
         }
       }
@@ -102,10 +118,14 @@ export function createRepository(options: RepositoryOptions): Repository {
     path,
     request,
     async manifest(reference, signal) {
-      const response = await request({ method: 'GET', path: `${root}/manifests/${reference}`, headers: { accept: MANIFEST_TYPES.join(', ') }, expect: [200], redirects: 5, signal });
+      const path = `${root}/manifests/${reference}`;
+      const response = await request({ method: 'GET', path, headers: { accept: MANIFEST_TYPES.join(', ') }, expect: [200], redirects: 5, signal }).catch((error: unknown) => {
+        // Docker asks with HEAD first; who was not even let in to ask is told so.
+        throw error instanceof NotLetIn ? error.attempting(`Head ${JSON.stringify(`${endpoint.base.origin}${path}`)}`) : error;
+      });
       const mediaType = (response.headers['content-type'] ?? '').split(';')[0]?.trim() ?? '';
       const bytes = await readBody(response, MAX_DOCUMENT);
-      const what = `${endpoint.base.host}/${path}${reference.includes(':') ? '@' : ':'}${reference}`;
+      const what = `${endpoint.base.host}/${options.path}${reference.includes(':') ? '@' : ':'}${reference}`;
       if (SCHEMA_1.test(mediaType)) {
         throw registryError(
           'invalid_argument',
