@@ -65,7 +65,7 @@ describe('faults around volumes', { skip }, () => {
 
   test('killed between mount and start, at any moment: nothing stays mounted', async () => {
     await docker.ok(['volume', 'create', '-o', 'type=tmpfs', '-o', 'device=tmpfs', 'ram']);
-    for (let round = 0; round < 8; round++) {
+    for (let round = 0; round < 6; round++) {
       const name = `killed${round}`;
       const running = docker.start(['run', '--name', name, '-v', 'ram:/ram', '--mount', `type=image,src=${image},dst=/img`, image, 'sleep', '1000']);
       // By turns before, while and after the volume is mounted.
