@@ -81,7 +81,7 @@ function bar(current: number, total: number): string {
   const now = humanSize(current);
   if (total <= 0) return now.padStart(8);
   const part = Math.min(50, Math.floor((current / total) * 50));
-  return `[${'='.repeat(part)}${part < 50 ? `>${' '.repeat(49 - part)}` : ''}${part === 50 ? '>' : ''}]  ${now.padStart(8)}/${humanSize(total)}`.replace(/={50}>\]/, `${'='.repeat(50)}>]`);
+  return `[${'='.repeat(part)}>${' '.repeat(50 - part)}] ${now.padStart(8)}/${humanSize(total)}`;
 }
 
 /** As Docker prints sizes: four significant digits, powers of 1000. */
