@@ -6,6 +6,7 @@ import { parseReference, withDefaultTag } from '#spec/reference.ts';
 import type { Archive, Member } from './archive-files.ts';
 import { digestOf, isFields, isIndexType, isManifestType, parseJson, parseManifest } from './documents.ts';
 import { isDigestName, recordName } from './image-store.ts';
+import { readLegacy } from './legacy-archive.ts';
 import type { Document } from './target-store.ts';
 
 /** Who was made from whom, as `docker save` notes it. */
@@ -23,7 +24,7 @@ export async function readParents(archive: Archive): Promise<{ image: Digest; pa
 /** One image of a docker-archive: no manifest, layers by file name. */
 export interface PlainContent {
   kind: 'plain';
-  config: Member;
+  configBytes: Buffer;
   layers: Member[];
   names: string[];
 }
@@ -57,14 +58,21 @@ export async function readContents(archive: Archive): Promise<Content[]> {
       return found;
     }
   }
-  if (table !== undefined) return readDockerTable(archive, parseJson(await archive.read(table, 'manifest.json'), 'manifest.json'));
+  if (table !== undefined) return Promise.all(readDockerTable(archive, parseJson(await archive.read(table, 'manifest.json'), 'manifest.json')).map(async ({ config, ...image }): Promise<PlainContent> => ({ kind: 'plain', ...image, configBytes: await archive.read(config, 'image configuration') })));
   if (archive.find('index.json') !== undefined) return [];
   if (archive.find('oci-layout') !== undefined) throw invalid('the image archive is incomplete: "index.json" is missing');
-  if (archive.find('repositories') !== undefined) throw invalid('the image archive has no manifest.json: archives from before Docker 1.10 are not supported');
+  if (archive.find('repositories') !== undefined) return (await readLegacy(archive)).map((image) => ({ kind: 'plain', ...image }));
   throw invalid('the archive is not an image archive: it has neither manifest.json nor index.json (use import for a root file system)');
 }
 
-function readDockerTable(archive: Archive, table: unknown): PlainContent[] {
+/** An entry of manifest.json. */
+interface TableEntry {
+  config: Member;
+  layers: Member[];
+  names: string[];
+}
+
+function readDockerTable(archive: Archive, table: unknown): TableEntry[] {
   if (!Array.isArray(table) || table.length > 10_000) throw invalid('invalid manifest.json: expected a list of images');
   return table.map((item: unknown) => {
     if (!isFields(item) || typeof item['Config'] !== 'string' || !Array.isArray(item['Layers'])) {
@@ -75,7 +83,6 @@ function readDockerTable(archive: Archive, table: unknown): PlainContent[] {
     if (!Array.isArray(names) || !names.every((name) => typeof name === 'string')) throw invalid('invalid manifest.json: RepoTags must be a list of names');
     if (!layers.every((layer) => typeof layer === 'string')) throw invalid('invalid manifest.json: Layers must be a list of file names');
     return {
-      kind: 'plain',
       config: archive.need(item['Config']),
       layers: layers.map((layer) => archive.need(layer)),
       names: names.map((name: string) => taggedName(name)),
@@ -155,7 +162,7 @@ function nameOf(annotations: Readonly<Record<string, string>> | undefined): stri
 }
 
 /** A docker-archive's names for what the layout describes too. */
-function addNames(found: readonly TargetContent[], table: readonly PlainContent[]): void {
+function addNames(found: readonly TargetContent[], table: readonly TableEntry[]): void {
   for (const { config, names } of table) {
     const content = found.find(({ manifests }) => manifests.some(({ manifest }) => manifest.config.digest === config.digest));
     for (const name of names) if (content !== undefined && !found.some((other) => other.names.includes(name))) content.names.push(name);

@@ -6,7 +6,7 @@ import { mediaTypes } from '#spec/oci-image.ts';
 import type { JsonMessage } from '#spec/wire/image.ts';
 import { Archive, type Member } from './archive-files.ts';
 import { emitImage, nameImage, type ImageContext } from './context.ts';
-import { chainIds, parseConfig } from './documents.ts';
+import { chainIds, digestOf, parseConfig } from './documents.ts';
 import { expandHostFormats } from './host-decoder.ts';
 import { familiar, type ImageRecord } from './image-store.ts';
 import { readContents, readParents, type ManifestContent, type PlainContent, type TargetContent } from './load-contents.ts';
@@ -35,7 +35,7 @@ export async function* loadImages(
     );
     const archive = new Archive(folder, members);
     for (const content of await readContents(archive)) {
-      if (content.kind === 'plain') yield* loadPlain(context, archive, ahead, content, options);
+      if (content.kind === 'plain') yield* loadPlain(context, ahead, content, options);
       else yield* loadTarget(context, archive, ahead, content, options);
     }
     for (const { image, parent } of await readParents(archive)) joinParent(context, image, parent);
@@ -48,8 +48,8 @@ export async function* loadImages(
   }
 }
 
-async function* loadPlain(context: ImageContext, archive: Archive, ahead: UnpackAhead, content: PlainContent, options: { quiet: boolean; platforms: readonly string[] }): AsyncIterable<JsonMessage> {
-  const bytes = await archive.read(content.config, 'image configuration');
+async function* loadPlain(context: ImageContext, ahead: UnpackAhead, content: PlainContent, options: { quiet: boolean; platforms: readonly string[] }): AsyncIterable<JsonMessage> {
+  const bytes = content.configBytes;
   const platform = platformOf(parseConfig(bytes));
   const wanted = options.platforms.map(parsePlatform);
   if (wanted.length > 0 && !wanted.some((want) => platformScore(platform, want) > 0)) throw notPresent(options.platforms);
@@ -57,7 +57,7 @@ async function* loadPlain(context: ImageContext, archive: Archive, ahead: Unpack
   using _spared = unpacked.lease;
   if (!options.quiet) yield* unpacked.lines;
   const image = context.store.add({
-    config: { bytes, digest: content.config.digest, mediaType: mediaTypes.dockerConfig },
+    config: { bytes, digest: digestOf(bytes), mediaType: mediaTypes.dockerConfig },
     size: unpacked.size,
   });
   emitImage(context, 'load', image);

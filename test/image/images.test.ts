@@ -327,3 +327,23 @@ test('compressed layers of many megabytes come out whole', needsRoot, async () =
     await shop.images.remove(`big:${index}`, { force: false, noPrune: false });
   }
 });
+
+test('an archive from before Docker 1.10 loads: parents by name, layers of nothing', needsRoot, async () => {
+  const shop = workshop();
+  const [bottom, middle, top] = ['1', '2', '3'].map((digit) => digit.repeat(64)) as [string, string, string];
+  const step = (id: string, parent: string | undefined, layer: Uint8Array): Member[] => [
+    { name: `${id}/VERSION`, content: '1.0' },
+    { name: `${id}/json`, content: json({ id, ...(parent === undefined ? {} : { parent }), created: '2015-03-04T21:38:56Z', author: 'a', container_config: { Cmd: ['/bin/sh', '-c', `step ${id[0]}`] }, config: { Cmd: ['old'] }, architecture: 'amd64', os: 'linux', Size: 0 }) },
+    { name: `${id}/layer.tar`, content: layer },
+  ];
+  const whole = (...more: Member[]): Buffer => archive(...step(bottom, undefined, base), ...step(middle, bottom, Buffer.alloc(0)), ...step(top, middle, upper), ...more, { name: 'repositories', content: json({ 'team/old': { '1': top } }) });
+  assert.deepEqual((await load(shop.images, whole())).map((line) => line.stream), ['Loaded image: team/old:1\n']);
+  const { layers } = shop.images.lookup('team/old:1');
+  assert.equal(layers.length, 3);
+  assert.equal(readFileSync(join(layers[0] as string, 'srv/b'), 'utf8'), 'upper');
+  assert.deepEqual((await shop.images.history('team/old:1', {})).map(({ CreatedBy }) => CreatedBy), ['/bin/sh -c step 3', '/bin/sh -c step 2', '/bin/sh -c step 1']);
+  assert.deepEqual((await shop.images.inspect('team/old:1', {})).Config?.Cmd, ['old']);
+  const circle = archive(...step(bottom, top, base), ...step(top, bottom, upper), { name: 'repositories', content: json({ evil: { '1': top } }) });
+  await assert.rejects(load(shop.images, circle), { code: 'invalid_argument', message: /too many layers, or is its own parent/ });
+  await assert.rejects(load(shop.images, archive({ name: 'repositories', content: json({ evil: { '1': '../../etc' } }) })), /expected the ids of images/);
+});
