@@ -50,13 +50,14 @@ test('a check sees stages that nobody needs', async () => {
 });
 
 test('a long compilation lets others run meanwhile', async () => {
-  let longest = 0;
-  let last = performance.now();
-  const timer = setInterval(() => {
-    longest = Math.max(longest, performance.now() - last);
-    last = performance.now();
-  }, 1);
+  let turns = 0;
+  let over = false;
+  const turn = (): void => {
+    turns++;
+    if (!over) setImmediate(turn);
+  };
+  setImmediate(turn);
   await compileDockerfile(fakeRequest(`FROM busybox\n${'RUN true\nENV A=b\n'.repeat(5000)}`));
-  clearInterval(timer);
-  assert.ok(longest < 400, `${longest} ms`);
+  over = true;
+  assert.ok(turns > 5, `${turns} turns`);
 });
