@@ -46,7 +46,7 @@ function script(): string {
 
 /** Environment that engines get from whoever starts them. */
 export function engineEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
-  const wanted = /^(?:PATH|HOME|TMPDIR|TZ|LANG|XDG_.*|https?_proxy|no_proxy|HTTPS?_PROXY|NO_PROXY|SSL_CERT_(?:FILE|DIR)|NODE_EXTRA_CA_CERTS|GANTRY_DATA_ROOT|GANTRY_EXEC_ROOT|NODE_COMPILE_CACHE)$/;
+  const wanted = /^(?:PATH|HOME|TMPDIR|TZ|LANG|XDG_.*|https?_proxy|no_proxy|HTTPS?_PROXY|NO_PROXY|SSL_CERT_(?:FILE|DIR)|NODE_EXTRA_CA_CERTS|GANTRY_DATA_ROOT|GANTRY_EXEC_ROOT|DOCKER_TEST_RESOLV_CONF_PATH|NODE_COMPILE_CACHE)$/;
   const kept: Record<string, string> = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
   for (const [name, value] of Object.entries(env)) if (value !== undefined && wanted.test(name)) kept[name] = value;
   return kept;

@@ -12,6 +12,10 @@ test('hosts: the base, what was added, then the container itself', () => {
   assert.deepEqual(lines(text).slice(6), ['10.0.0.9\tdb', '172.17.0.1\tup', 'fd00::9\tup', 'fd00::1\tsix', '172.17.0.2\tweb.example.org web', '172.18.0.2\tweb.example.org web']);
 });
 
+test('hosts: without IPv6 there is no ::1', () => {
+  assert.equal(renderHosts({ hostname: 'web', domainname: '', extraHosts: [], withoutIpv6: true }, ['10.0.0.2'], []), '127.0.0.1\tlocalhost\n10.0.0.2\tweb\n');
+});
+
 test('hosts: malformed additions are refused', () => {
   for (const entry of ['x', ':1.2.3.4', 'x:y', 'x:1.2.3']) assert.throws(() => renderExtraHosts([entry], ['10.0.0.1']), /bad format for add-host/, entry);
   assert.throws(() => renderExtraHosts(['x:host-gateway'], []), /host-gateway/);

@@ -7,10 +7,12 @@ export interface HostsRequest {
   domainname: string;
   /** `name:address` or `name=address`; the address may be `host-gateway`. */
   extraHosts: readonly string[];
+  /** The container turns IPv6 off: its loopback has no ::1. */
+  withoutIpv6?: boolean | undefined;
 }
 
-const BASE_HOSTS = `127.0.0.1\tlocalhost
-::1\tlocalhost ip6-localhost ip6-loopback
+const LOCALHOST = '127.0.0.1\tlocalhost\n';
+const BASE_HOSTS = `${LOCALHOST}::1\tlocalhost ip6-localhost ip6-loopback
 fe00::0\tip6-localnet
 ff00::0\tip6-mcastprefix
 ff02::1\tip6-allnodes
@@ -19,7 +21,7 @@ ff02::2\tip6-allrouters
 
 /** `addresses` are the container's own. */
 export function renderHosts(request: HostsRequest, addresses: readonly string[], hostGateways: readonly string[]): string {
-  return BASE_HOSTS + renderExtraHosts(request.extraHosts, hostGateways) + ownHosts(request, addresses);
+  return (request.withoutIpv6 === true ? LOCALHOST : BASE_HOSTS) + renderExtraHosts(request.extraHosts, hostGateways) + ownHosts(request, addresses);
 }
 
 /** The lines that name the container itself, one an address. */

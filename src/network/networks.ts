@@ -39,6 +39,7 @@ interface Request extends FileRequest {
   ports: PortMap;
   exposed: readonly string[];
   linked: readonly ContainerId[];
+  sysctls?: Readonly<Record<string, string>>;
 }
 
 interface FileRequest extends ResolvOverrides {
@@ -183,8 +184,11 @@ export function createNetworks(options: NetworksOptions) {
       async up(request: Request) {
         await whenReady();
         const endpoints = request.endpoints.map(({ network, settings }) => ({ network: network === 'default' ? 'bridge' : network, settings }));
-        const asks = endpoints.some(({ network }) => hasNames({ networkName: registry.get(network).name }));
-        return view(await sandboxes.up({ ...request, endpoints, resolver: files.of(request, asks ? 'resolver' : 'reachable', endpoints.some(({ network }) => registry.get(network).ipv6)) }));
+        const joined = endpoints.map(({ network }) => registry.get(network));
+        const mode = joined.some(({ name }) => hasNames({ networkName: name })) ? 'resolver' : 'reachable';
+        const withoutIpv6 = request.sysctls?.['net.ipv6.conf.all.disable_ipv6'] === '1';
+        const resolver = { withoutIpv6, ...files.of(request, mode, joined.some(({ ipv6 }) => ipv6)) };
+        return view(await sandboxes.up({ ...request, endpoints, resolver }));
       },
       down: (container: ContainerId) => sandboxes.down(container),
       find(container: ContainerId) {

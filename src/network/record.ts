@@ -121,6 +121,8 @@ export interface SandboxRecord {
   /** Containers that this one was linked to (`--link`): it may reach their exposed ports where containers may not. */
   linked: ContainerId[];
   extraHosts: string[];
+  /** The container turns IPv6 off by a sysctl of its own. */
+  withoutIpv6?: boolean;
   /** As it was written; a file that differs was edited by a user. */
   resolvConf: string;
   /** What the container asked for; absent in records of early versions. */

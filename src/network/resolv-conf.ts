@@ -97,9 +97,12 @@ export function renderResolvConf(host: HostResolvConf, overrides: ResolvOverride
 
 const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1' || address === '0.0.0.0';
 
+/** Docker's own tests name another file in place of the machine's. */
+export const hostResolvConfPath = (): string => process.env['DOCKER_TEST_RESOLV_CONF_PATH'] ?? '/etc/resolv.conf';
+
 /** The host's file for a mode: where systemd-resolved listens on the host's loopback alone, its real servers stand elsewhere. */
 export function hostResolvConf(read: (path: string) => string | undefined, mode: ResolvMode): HostResolvConf {
-  const [usual, resolved] = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf'];
+  const [usual, resolved] = [hostResolvConfPath(), '/run/systemd/resolve/resolv.conf'];
   const text = read(usual) ?? '';
   const { nameservers } = parseResolvConf(text);
   if (mode !== 'reachable' || nameservers.length !== 1 || nameservers[0] !== '127.0.0.53') return { path: usual, text };

@@ -31,7 +31,7 @@ export interface SandboxPlan {
   linked: readonly ContainerId[];
   extraHosts: readonly string[];
   /** What its files say of names; `names` of the record. */
-  resolver: Pick<SandboxRecord, 'resolvConf' | 'dns' | 'names'>;
+  resolver: Pick<SandboxRecord, 'resolvConf' | 'dns' | 'names' | 'withoutIpv6'>;
 }
 
 interface SandboxesOptions {
