@@ -13,7 +13,7 @@ test('hosts: the base, what was added, then the container itself', () => {
 });
 
 test('hosts: without IPv6 there is no ::1', () => {
-  assert.equal(renderHosts({ hostname: 'web', domainname: '', extraHosts: [], withoutIpv6: true }, ['10.0.0.2'], []), '127.0.0.1\tlocalhost\n10.0.0.2\tweb\n');
+  assert.equal(renderHosts({ hostname: 'web', domainname: '', extraHosts: [], withoutIpv6: true }, ['10.0.0.2', 'fd00::2'], []), '127.0.0.1\tlocalhost\n10.0.0.2\tweb\n');
 });
 
 test('hosts: malformed additions are refused', () => {

@@ -25,11 +25,11 @@ export function renderHosts(request: HostsRequest, addresses: readonly string[],
 }
 
 /** The lines that name the container itself, one an address. */
-export function ownHosts({ hostname, domainname }: Pick<HostsRequest, 'hostname' | 'domainname'>, addresses: readonly string[]): string {
+export function ownHosts({ hostname, domainname, withoutIpv6 }: Omit<HostsRequest, 'extraHosts'>, addresses: readonly string[]): string {
   const full = domainname === '' ? hostname : `${hostname}.${domainname}`;
   const cut = full.indexOf('.');
   const names = cut < 0 ? full : `${full} ${full.slice(0, cut)}`;
-  return addresses.map((address) => `${address}\t${names}\n`).join('');
+  return addresses.filter((address) => withoutIpv6 !== true || isIP(address) === 4).map((address) => `${address}\t${names}\n`).join('');
 }
 
 /** A hosts file that may hold what a user wrote, without the lines of `former` and with those of `added`. */
