@@ -16,6 +16,7 @@ const rows = [
 export async function images({ gantry, subjects, engines: all, rounds, compare, call, report }: Bench): Promise<void> {
   // Podman takes plain HTTP only from registries that its configuration names.
   const engines = all.filter(({ label }) => label !== 'Podman');
+  const clients = subjects.filter(({ label }) => label !== 'Podman');
   const times = (count: number): number => Math.max(1, Math.round((count * rounds) / 15));
   const registry = await startBenchRegistry();
   const named = (shape: string): string => `${registry.host}/bench/${shape}:1`;
@@ -33,7 +34,7 @@ export async function images({ gantry, subjects, engines: all, rounds, compare, 
         const taken = await call(subject, ['pull', '-q', named(shape)]);
         await drop(subject, named(shape));
         return taken;
-      }, engines);
+      }, shape === 'tiny' ? clients : engines);
     }
     const peak = gantry.peakMemory();
     for (const subject of engines) await call(subject, ['pull', '-q', named('ten-a')]);

@@ -1,4 +1,4 @@
-import { invalid, notImplemented } from '#base/errors.ts';
+import { invalid } from '#base/errors.ts';
 import type { SystemService } from '../../services.ts';
 import { parseTime } from '../../time-value.ts';
 import type { ApiRequest } from '../api-request.ts';
@@ -37,13 +37,6 @@ export function systemRoutes(system: SystemService): Route[] {
         const asked = request.before('1.42') ? [] : request.query.all('type');
         const types = asked.length === 0 ? [...usageTypes] : asked.map(usageType);
         return json(renderDiskUsage(await system.diskUsage(types), types, request.version, request.query.flag('verbose')));
-      },
-    },
-    {
-      method: 'POST',
-      pattern: '/auth',
-      handle: () => {
-        throw notImplemented('logging in to a registry is not there yet: this engine has no registry client');
       },
     },
   ];
