@@ -100,7 +100,7 @@ export class System {
         ['Native Overlay Diff', 'true'],
         ['userxattr', String(facts.rootless)],
       ],
-      Plugins: { Volume: ['local'], Network: ['bridge', 'host', 'null'], Authorization: [], Log: availableLogDrivers() },
+      Plugins: { Volume: ['local'], Network: ['bridge', 'host', 'ipvlan', 'macvlan', 'null'], Authorization: [], Log: availableLogDrivers() },
       MemoryLimit: cgroups.memoryLimit,
       SwapLimit: cgroups.swapLimit,
       CpuCfsPeriod: cgroups.cpuCfsPeriod,

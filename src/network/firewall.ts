@@ -9,16 +9,20 @@ import { compileRemoval, compileTable, compileUserTable, elementChanges, isWhole
 export class Firewall {
   readonly #kernel: NetworkKernel;
   readonly #log: Log;
+  readonly #table: string;
   readonly #state: () => FirewallState;
   readonly #policy: PublishPolicy;
   readonly #enabled: boolean;
   /** The rules' generation after our last look; undefined before the first. */
   #generation: number | undefined;
   #formerBridges: readonly string[] = [];
+  /** One look at a time. */
+  #look: Promise<void> = Promise.resolve();
 
-  constructor(options: { kernel: NetworkKernel; log: Log; state: () => FirewallState; policy: PublishPolicy; enabled: boolean }) {
+  constructor(options: { kernel: NetworkKernel; log: Log; table: string; state: () => FirewallState; policy: PublishPolicy; enabled: boolean }) {
     this.#kernel = options.kernel;
     this.#log = options.log;
+    this.#table = options.table;
     this.#state = options.state;
     this.#policy = options.policy;
     this.#enabled = options.enabled;
@@ -40,6 +44,7 @@ export class Firewall {
 
   /** Takes every rule of ours away. */
   async remove(): Promise<void> {
+    await this.#look.catch(() => {});
     const { table, networks } = this.#state();
     this.#formerBridges = [...new Set([...this.#formerBridges, ...networks.map(({ bridge }) => bridge)])];
     await this.#kernel.applyRules(compileRemoval(table));
@@ -50,25 +55,33 @@ export class Firewall {
   }
 
   additions(ports: readonly PublishedPort[], links: readonly LinkedPort[]): ElementChange[] {
-    return !this.#enabled ? [] : elementChanges('add', this.#state().table, ports, links);
+    return !this.#enabled ? [] : elementChanges('add', this.#table, ports, links);
   }
 
   deletions(ports: readonly PublishedPort[], links: readonly LinkedPort[]): ElementChange[] {
-    return !this.#enabled ? [] : elementChanges('delete', this.#state().table, ports, links);
+    return !this.#enabled ? [] : elementChanges('delete', this.#table, ports, links);
   }
 
-  /** Takes note of a change that we made; repairs when it shows that others changed rules before. */
-  async noted(change: RulesChange): Promise<void> {
+  /**
+   * Takes note of a change that we made. When it shows that others changed rules before, they are looked at meanwhile: nobody's
+   * start waits for what another program does.
+   */
+  noted(change: RulesChange): void {
     if (!this.#enabled) return;
-    const undisturbed = change.before === this.#generation;
-    this.#generation = change.after;
-    if (!undisturbed) await this.#repair();
+    if (change.before === this.#generation) this.#generation = change.after;
+    else void this.verify().catch((error: unknown) => this.#log.warn('the firewall could not be looked at', { error }));
   }
 
   /** Looks whether others changed rules since the last look (one cheap question) and repairs what they broke. */
   async verify(): Promise<void> {
     if (this.#generation === undefined) return;
-    if ((await this.#kernel.rulesGeneration()) !== this.#generation) await this.#repair();
+    // After the look that goes on: that one may have passed by what this one was called for.
+    this.#look = this.#look.catch(() => {}).then(() => this.#verify());
+    await this.#look;
+  }
+
+  async #verify(): Promise<void> {
+    if (this.#generation !== undefined && (await this.#kernel.rulesGeneration()) !== this.#generation) await this.#repair();
   }
 
   async #repair(): Promise<void> {

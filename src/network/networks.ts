@@ -84,7 +84,7 @@ export function createNetworks(options: NetworksOptions) {
     links: registry.living().flatMap(linksOf),
     apiPorts: config.apiPorts ?? [],
   });
-  const firewall = new Firewall({ kernel, log, state: firewallState, policy: config.publishPolicy ?? 'engine', enabled: config.firewall !== false });
+  const firewall = new Firewall({ kernel, log, table: tableName(layout.instance), state: firewallState, policy: config.publishPolicy ?? 'engine', enabled: config.firewall !== false });
 
   const vethPrefix = layout.instance === '' ? 'gtv-' : `gtv${layout.instance}`;
   const vethName = (): string => (vethPrefix + randomBytes(6).toString('hex')).slice(0, 15);

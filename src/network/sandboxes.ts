@@ -319,7 +319,7 @@ export class Sandboxes {
     for (const endpoint of sandbox.endpoints) this.#tell('disconnect', sandbox, endpoint);
     await this.#leave(sandbox);
     const change = await kernel.remove(sandbox.netnsPath, firewall.deletions(publishedPorts(sandbox), links));
-    if (change.refused === undefined) await firewall.noted(change);
+    if (change.refused === undefined) firewall.noted(change);
     else await firewall.apply();
     await this.#forgetUdpFlows(sandbox);
     ports.release(sandbox.ports);
