@@ -79,7 +79,7 @@ const hostPortOf = (subject: Subject, container: string): number => Number(inspe
 /** Bits a second. */
 async function iperf(server: number, client: number, address: string, port: number): Promise<number> {
   const within = (pid: number, ...words: string[]): string[] => (pid === 0 ? words : ['nsenter', `--net=/proc/${pid}/ns/net`, ...words]);
-  const [command = '', ...args] = within(server, 'iperf3', '-s', '-1', '-p', '5201');
+  const [command = '', ...args] = within(server, 'iperf3', '-s', '-1', '--forceflush', '-p', '5201');
   const listening = spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'] });
   await new Promise((resolve) => listening.stdout.once('data', resolve));
   const [program = '', ...rest] = within(client, 'iperf3', '-c', address, '-p', String(port), '-t', '3', '-J');
