@@ -241,7 +241,8 @@ export function createJail(options: { threads?: number; idleMs?: number } = {}):
   };
 }
 
-const PIECE = 1 << 18;
+/** Large: under load every handing over between threads waits for its turn. */
+const PIECE = 1 << 20;
 
 async function startWorker(all: Set<Worker>): Promise<Pooled> {
   // Whoever makes the process's thread pool shares its root with it: the pool must exist before a thread is jailed.

@@ -7,7 +7,7 @@ import { TAR_END, tarHeader, tarPadding, type TarMember } from '#spec/tar/writer
 import type { PackJob } from './protocol.ts';
 import { fsPath, getXattr, listXattrs } from './syscalls.ts';
 
-const CHUNK = 1 << 18;
+const CHUNK = 1 << 20;
 const NANO = 1_000_000_000n;
 
 export interface PackTotals {
