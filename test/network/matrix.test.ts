@@ -116,7 +116,7 @@ const { port, targets } = JSON.parse(process.argv[1]);
 const tcp = (host) => new Promise((resolve) => {
   const socket = connect({ host, port });
   const done = (reached) => { socket.destroy(); resolve(reached); };
-  socket.setTimeout(800, () => done(false)).on('connect', () => done(true)).on('error', () => done(false));
+  socket.setTimeout(1200, () => done(false)).on('connect', () => done(true)).on('error', () => done(false));
 });
 const ping = (host) => new Promise((resolve) => execFile('/bin/busybox', ['ping', '-c', '1', '-W', '1', host], (error) => resolve(error === null)));
 const any = async (hosts, test) => (await Promise.all(hosts.map(test))).includes(true);
@@ -126,10 +126,11 @@ const named = async (name, addresses) => {
   try { return (await resolver.resolve4(name + '.')).some((address) => addresses.includes(address)); } catch { return false; }
 };
 (async () => {
-  const seen = await Promise.all(targets.map(async ({ name, hosts, addresses }) => {
-    const [byTcp, byPing, byName] = await Promise.all([any(hosts, tcp), any(hosts, ping), named(name, addresses)]);
-    return [name, { tcp: byTcp, ping: byPing, name: byName }];
-  }));
+  // One after the other: starting pings holds this program up, and its timers would run out meanwhile.
+  const byTcp = await Promise.all(targets.map(({ hosts }) => any(hosts, tcp)));
+  const byName = await Promise.all(targets.map(({ name, addresses }) => named(name, addresses)));
+  const byPing = await Promise.all(targets.map(({ hosts }) => any(hosts, ping)));
+  const seen = targets.map(({ name }, index) => [name, { tcp: byTcp[index], ping: byPing[index], name: byName[index] }]);
   process.stdout.write(JSON.stringify(Object.fromEntries(seen)));
 })();`;
 
