@@ -8,6 +8,7 @@ test('each instruction edits its member', () => {
     'entrypoint run it',
     'ENV A=new C="with blanks" D=\\$x',
     'ENV OLD form with blanks',
+    'ENV PATHS=/own:$A TWICE="${B:-none}" NONE=${NOT_SET}',
     'EXPOSE 80 443/udp 8000-8001',
     'LABEL a=b "c d"="e f"',
     'USER www-data',
@@ -19,7 +20,7 @@ test('each instruction edits its member', () => {
     'HEALTHCHECK --interval=1m30s --retries=2 CMD curl -f localhost',
   ]);
   assert.deepEqual(config, {
-    Env: ['A=new', 'B=kept', 'C=with blanks', 'D=$x', 'OLD=form with blanks'],
+    Env: ['A=new', 'B=kept', 'C=with blanks', 'D=$x', 'OLD=form with blanks', 'PATHS=/own:new', 'TWICE=kept', 'NONE='],
     Cmd: ['sh', '-c'],
     Entrypoint: ['/bin/sh', '-c', 'run it'],
     ExposedPorts: { '80/tcp': {}, '443/udp': {}, '8000/tcp': {}, '8001/tcp': {} },

@@ -1,5 +1,6 @@
 /** `--change` of import and commit: single Dockerfile instructions that edit an image's run configuration. */
 import { invalid } from '#base/errors.ts';
+import { expand } from '#spec/expand/lexer.ts';
 import type { ImageRunConfig } from '#spec/oci-image.ts';
 
 const allowed = 'CMD|ENTRYPOINT|ENV|EXPOSE|HEALTHCHECK|LABEL|ONBUILD|STOPSIGNAL|USER|VOLUME|WORKDIR';
@@ -31,6 +32,9 @@ function applyChange(config: ImageRunConfig, line: string): ImageRunConfig {
     if (rest === '') throw invalid(`${instruction} requires ${many ? 'at least' : 'exactly'} one argument`);
     return rest;
   };
+  const variables = new Map((config.Env ?? []).map((entry) => [entry.split('=', 1)[0] ?? '', entry.slice(entry.indexOf('=') + 1)]));
+  /** Without quotes, and with the values of the configuration's own variables. */
+  const value = (text: string): string => expand(text, variables, { escape: '\\' }).text;
   switch (instruction) {
     case 'CMD':
       return { ...config, Cmd: commandOf(rest) };
@@ -39,23 +43,23 @@ function applyChange(config: ImageRunConfig, line: string): ImageRunConfig {
       return entrypoint.length === 0 ? { ...config, Entrypoint: undefined } : { ...config, Entrypoint: entrypoint };
     }
     case 'ENV':
-      return { ...config, Env: pairsOf(need(), 'ENV').reduce(setVariable, config.Env ?? []) };
+      return { ...config, Env: pairsOf(need(), 'ENV', value).reduce(setVariable, config.Env ?? []) };
     case 'LABEL':
-      return { ...config, Labels: { ...config.Labels, ...Object.fromEntries(pairsOf(need(), 'LABEL')) } };
+      return { ...config, Labels: { ...config.Labels, ...Object.fromEntries(pairsOf(need(), 'LABEL', value)) } };
     case 'EXPOSE':
-      return { ...config, ExposedPorts: { ...config.ExposedPorts, ...Object.fromEntries(words(need()).flatMap(portsOf).map((port) => [port, {}])) } };
+      return { ...config, ExposedPorts: { ...config.ExposedPorts, ...Object.fromEntries(words(need()).map(value).flatMap(portsOf).map((port) => [port, {}])) } };
     case 'VOLUME': {
-      const paths = jsonList(rest) ?? words(need());
+      const paths = (jsonList(rest) ?? words(need())).map(value);
       if (paths.length === 0 || paths.includes('')) throw invalid('VOLUME specified can not be an empty string');
       return { ...config, Volumes: { ...config.Volumes, ...Object.fromEntries(paths.map((path) => [path, {}])) } };
     }
     case 'USER':
-      return { ...config, User: need() };
+      return { ...config, User: value(need()) };
     case 'WORKDIR':
-      return { ...config, WorkingDir: resolveFolder(config.WorkingDir ?? '/', unquote(need())) };
+      return { ...config, WorkingDir: resolveFolder(config.WorkingDir ?? '/', value(need())) };
     case 'STOPSIGNAL':
-      if (!/^(?:SIG)?[A-Z0-9+-]+$/i.test(need())) throw invalid(`invalid signal: ${rest}`);
-      return { ...config, StopSignal: rest };
+      if (!/^(?:SIG)?[A-Z0-9+-]+$/i.test(value(need()))) throw invalid(`invalid signal: ${rest}`);
+      return { ...config, StopSignal: value(rest) };
     case 'ONBUILD': {
       if (/^(?:ONBUILD)\b/i.test(need())) throw invalid("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
       if (/^(?:FROM|MAINTAINER)\b/i.test(rest)) throw invalid(`${rest.split(/\s/)[0]?.toUpperCase()} isn't allowed as an ONBUILD trigger`);
@@ -106,33 +110,20 @@ function words(text: string): string[] {
   return found;
 }
 
-function unquote(word: string): string {
-  let out = '';
-  let quote = '';
-  for (let index = 0; index < word.length; index++) {
-    const char = word[index] ?? '';
-    if (char === '\\' && quote !== "'" && index + 1 < word.length) out += word[++index] ?? '';
-    else if (quote !== '' && char === quote) quote = '';
-    else if (quote === '' && (char === '"' || char === "'")) quote = char;
-    else out += char;
-  }
-  return out;
-}
-
 /** `k=v k2="v 2"`, or the old `k v with blanks`. */
-function pairsOf(text: string, instruction: string): [string, string][] {
+function pairsOf(text: string, instruction: string, read: (text: string) => string): [string, string][] {
   const all = words(text);
   const first = all[0] ?? '';
   if (!first.includes('=')) {
     const value = text.slice(first.length).trim();
     if (value === '') throw invalid(`${instruction} must have two arguments`);
-    return [[unquote(first), unquote(value)]];
+    return [[read(first), read(value)]];
   }
   return all.map((word) => {
     const cut = word.indexOf('=');
     if (cut < 0) throw invalid(`Syntax error - can't find = in ${JSON.stringify(word)}. Must be of the form: name=value`);
     if (cut === 0) throw invalid(`${instruction} names can not be blank`);
-    return [unquote(word.slice(0, cut)), unquote(word.slice(cut + 1))];
+    return [read(word.slice(0, cut)), read(word.slice(cut + 1))];
   });
 }
 
@@ -144,7 +135,7 @@ function setVariable(env: readonly string[], [name, value]: [string, string]): s
 
 /** `80`, `80/udp`, `8000-8002/tcp`. */
 function portsOf(text: string): string[] {
-  const match = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/i.exec(unquote(text));
+  const match = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/i.exec(text);
   const [from, to] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
   if (!match || from > to || to > 65535) throw invalid(`Invalid containerPort: ${text}`);
   const protocol = (match[3] ?? 'tcp').toLowerCase();

@@ -4,7 +4,7 @@ import { IgnorePatterns, readIgnoreFile } from '#spec/ignore-patterns.ts';
 import type { Platform } from '#spec/oci-image.ts';
 import { parseReference } from '#spec/reference.ts';
 import type { BuildContext, FrontendRequest, FrontendResult, FrontendStep, PlatformResult } from '../../frontend.ts';
-import { expand } from '../expand/lexer.ts';
+import { expand } from '#spec/expand/lexer.ts';
 import { onLines, parseFailure } from '../failure.ts';
 import type { Of, Stage } from '../instructions/instruction.ts';
 import { readStages } from '../instructions/read.ts';

@@ -1,7 +1,7 @@
 import { invalid, wrap } from '#base/errors.ts';
 import type { LineRange } from '../../frontend.ts';
 import { located, nearest, onLines, refusal, withSuggestion } from '../failure.ts';
-import { expand } from '../expand/lexer.ts';
+import { expand } from '#spec/expand/lexer.ts';
 import { readInstruction } from '../instructions/read.ts';
 import type { Command, From, Stage } from '../instructions/instruction.ts';
 import { mountFrom, csvFields } from '../instructions/mount.ts';

@@ -1,6 +1,6 @@
 import type { LineRange } from '../../frontend.ts';
 import type { VertexMeta } from '../../graph/vertex.ts';
-import { expand } from '../expand/lexer.ts';
+import { expand } from '#spec/expand/lexer.ts';
 import { nearest } from '../failure.ts';
 import type { Command } from '../instructions/instruction.ts';
 import type { Compilation } from './request.ts';

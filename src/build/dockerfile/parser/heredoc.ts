@@ -1,4 +1,4 @@
-import { expand } from '../expand/lexer.ts';
+import { expand } from '#spec/expand/lexer.ts';
 
 const none = new Map<string, string>();
 
