@@ -55,14 +55,21 @@ export async function createContainer(context: ContainerContext, request: Create
 
 export function draftContainer(context: ContainerContext, { name, platform, body, shallowReadOnly = false }: CreateRequest): ContainerDraft {
   const { store, images } = context;
-  const { HostConfig: askedHostConfig, NetworkingConfig: networking, MacAddress: mac, ...asked } = body;
+  const { HostConfig: askedHostConfig, NetworkingConfig: networking, MacAddress: mac, Memory, MemorySwap, CpuShares, Cpuset, ...asked } = body;
   const chosen = name === undefined || name === '' ? undefined : parseContainerName(name);
   if (Object.values(asked).every((value) => value === undefined)) throw invalid('config cannot be empty in order to create a container');
+  if (!asked.Image && !asked.Cmd?.length && !asked.Entrypoint?.length) throw invalid('no command specified');
   if (!asked.Image) throw invalid('no image specified: a container is made from an image');
   const image = images.find(asked.Image, platform);
   const id = asContainerId(newId());
   if (chosen !== undefined && askedHostConfig?.NetworkMode === `container:${chosen}`) throw invalid('cannot join own network');
-  const hostAsked = withIds(context, askedHostConfig ?? {});
+  const hostAsked = withIds(context, {
+    ...askedHostConfig,
+    Memory: askedHostConfig?.Memory || Memory,
+    MemorySwap: askedHostConfig?.MemorySwap || MemorySwap,
+    CpuShares: askedHostConfig?.CpuShares || CpuShares,
+    CpusetCpus: askedHostConfig?.CpusetCpus || Cpuset,
+  });
   const decided = decideContainer({
     id,
     config: asked,
@@ -166,19 +173,21 @@ function withLinksById(context: ContainerContext, hostConfig: HostConfig): HostC
 /** Containers named by modes are kept by id, so that a later rename does not part them. */
 function withIds(context: ContainerContext, hostConfig: HostConfig): HostConfig {
   const { store } = context;
-  const resolve = (mode: string | undefined): string | undefined => {
+  const resolve = (mode: string | undefined, late = false): string | undefined => {
     if (!isContainerMode(mode) || mode === 'container:') return mode;
     try {
       return `container:${modeTarget(store, mode).id}`;
     } catch (error) {
       if (codeOf(error) !== 'not_found' && !isErrno(error)) throw error;
+      if (late) return mode;
       // Not not_found: clients take a 404 from create for a missing image.
       throw invalid(`No such container: ${mode.slice('container:'.length)}`, { cause: error });
     }
   };
   return {
     ...hostConfig,
-    NetworkMode: resolve(hostConfig.NetworkMode),
+    // Its network is looked for when it starts, as any other.
+    NetworkMode: resolve(hostConfig.NetworkMode, true),
     PidMode: resolve(hostConfig.PidMode),
     IpcMode: resolve(hostConfig.IpcMode),
   };
@@ -187,7 +196,10 @@ function withIds(context: ContainerContext, hostConfig: HostConfig): HostConfig 
 /** The host's own name on the host's network or with its UTS namespace; another container's with its network. */
 function inheritedHostname({ store }: ContainerContext, { NetworkMode: network, UTSMode: uts }: HostConfig): string | undefined {
   if (network === 'host' || uts === 'host') return hostname();
-  return isContainerMode(network) ? modeTarget(store, network).config.Hostname : undefined;
+  const [, target] = isContainerMode(network) ? network.split(':') : [];
+  const other = target === undefined ? undefined : (store.get(asContainerId(target)) ?? store.get(store.nameInUse(target) ?? asContainerId('')));
+  // One that is not there yet has none; the start says that it is missing.
+  return other?.config.Hostname;
 }
 
 /** Every network to join by its name, the one of the mode first. `mac` is the old place of a MAC address. */

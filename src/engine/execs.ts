@@ -152,8 +152,9 @@ export class Execs {
   containerEnded(container: ContainerId): void {
     for (const exec of this.#store.ofContainer(container)) {
       if (exec.exitCode !== undefined) continue;
-      const status = exec.started ? this.#context.monitor.readExit(this.#context.layout.exits, exec.id) : undefined;
-      this.#finish(exec, status?.code ?? 137);
+      if (exec.started) this.#finish(exec, this.#context.monitor.readExit(this.#context.layout.exits, exec.id)?.code ?? 137);
+      // One that nobody started is not there any more, as in Docker.
+      else this.#store.remove(exec.id);
     }
   }
 

@@ -33,10 +33,7 @@ export function refreshLinks(context: LinkContext & Pick<ContainerContext, 'layo
     const path = join(context.layout.container(record.id), 'hosts');
     for (const { alias, other, address } of linked(context, record, false)) {
       if (other.id !== id) continue;
-      const text = readFileSync(path, 'utf8');
-      const lines = text.split('\n').map((line) => (line.split(/\s+/)[1] === alias ? `${address}${line.slice(line.search(/\s/))}` : line));
-      // In place: the file is bound into the container.
-      if (lines.join('\n') !== text) writeFileSync(path, lines.join('\n'));
+      editHosts(path, (line, name) => (name === alias ? line.replace(/^\S+/, address) : line));
     }
   }
 }
@@ -104,10 +101,14 @@ export function removeLink({ store, layout }: Pick<ContainerContext, 'store' | '
   const left = (parent.hostConfig.Links ?? []).filter((text) => parseLink(text).alias !== alias);
   store.redefine(parent.id, { hostConfig: { ...parent.hostConfig, Links: left.length > 0 ? left : undefined } });
   if (!hasProcess(parent.life)) return;
-  const hosts = join(layout.container(parent.id), 'hosts');
-  const lines = readFileSync(hosts, 'utf8').split('\n');
-  // In place: the file is bound into the container.
-  writeFileSync(hosts, lines.filter((line) => line.split(/\s+/)[1] !== alias).join('\n'));
+  editHosts(join(layout.container(parent.id), 'hosts'), (line, name) => (name === alias ? undefined : line));
+}
+
+/** In place: the file is bound into the container. */
+function editHosts(path: string, edit: (line: string, name: string) => string | undefined): void {
+  const before = readFileSync(path, 'utf8');
+  const after = before.split('\n').flatMap((line) => edit(line, line.split(/\s+/)[1] ?? '') ?? []).join('\n');
+  if (after !== before) writeFileSync(path, after);
 }
 
 export function parseLink(link: string): { target: string; alias: string } {
@@ -136,6 +137,7 @@ function linked(context: LinkContext, record: ContainerRecord, strict: boolean):
       if (strict) throw conflict(`Cannot link to a non running container: /${other.name} AS /${record.name}/${alias}`);
       return [];
     }
+    if (other.hostConfig.NetworkMode === 'host' && strict) throw invalid("conflicting options: host type networking can't be used with links. This would result in undefined behavior");
     // The old links are the default network's, and do not cross networks.
     const address = context.networks.find(sandboxOwner(other))?.endpoints['bridge']?.IPAddress || undefined;
     if (address === undefined && strict) throw invalid(`Cannot link to /${other.name}, as it does not belong to the default network`);

@@ -171,6 +171,27 @@ describe('small answers', () => {
     assert.deepEqual([usage['LayersSize'], usage['Images'], usage['Containers'], usage['BuildCache'], Array.isArray(usage['Volumes'])], [0, null, null, null, true]);
   });
 
+  test('what Docker refuses and what it takes when a container is made', async () => {
+    assert.match((await create(fresh('no-command'), { Image: '', Tty: false })).json['message'] as string, /no command specified/);
+    assert.match((await create(fresh('cpus'), { HostConfig: { CpusetCpus: '1-42,,' } })).json['message'] as string, /Invalid value 1-42,, for cpuset cpus/);
+    const early = await create(fresh('early'), { Cmd: 'ls', CpuShares: 100, Memory: 524287 });
+    assert.deepEqual([early.status, early.json['message']], [400, 'Minimum memory limit allowed is 6MB']);
+    const name = fresh('joins-later');
+    assert.equal((await create(name, { Cmd: ['true'], HostConfig: { NetworkMode: 'container:not-there-yet' } })).status, 201);
+    assert.equal(await docker.format(name, '{{.HostConfig.NetworkMode}}'), 'container:not-there-yet');
+    assert.equal((await api('POST', `/v1.45/containers/${name}/start`)).status, 404);
+  });
+
+  test('an exec that nobody started goes with the run of its container', async () => {
+    const name = fresh('unstarted');
+    await docker.ok(['run', '-d', '--name', name, image, 'sleep', '1000']);
+    const id = (await api('POST', `/v1.45/containers/${name}/exec`, { Cmd: ['true'] })).json['Id'] as string;
+    await docker.ok(['stop', '-t', '0', name]);
+    assert.equal((await api('POST', `/v1.45/exec/${id}/start`, { Detach: true })).status, 404);
+    await docker.ok(['start', name]);
+    assert.equal((await api('POST', `/v1.45/exec/${id}/start`, { Detach: true })).status, 404);
+  });
+
   test('an exec in a folder that is no path is refused when it starts, and says so', async () => {
     const name = fresh('folder');
     await docker.ok(['run', '-d', '--name', name, image, 'sleep', '1000']);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { EngineError } from '../../src/base/errors.ts';
 import { cgroupPids } from '../../src/host/cgroup.ts';
@@ -354,6 +354,29 @@ describe('an exec for a client that is there', () => {
     await flood.connection.output[Symbol.asyncIterator]().next();
     globalThis.process.kill(flood.process.pid, 'SIGKILL');
     assert.equal((await rig.exit(slow.id)).code, 137);
+    await rig.remove(container);
+  });
+});
+
+describe('a slow runtime', () => {
+  it('leaves the container’s cgroups only when its process is there: the process stays in them', async () => {
+    const container = rig.bundle({ args: ['sleep', '100'] });
+    const { pid } = await rig.launch(container);
+    await rig.runtime.start(container.id);
+    // crun by name, so that it is entered as crun; it takes far longer than a runtime is let stay.
+    const slow = join(rig.layout.run, 'slow', 'crun');
+    mkdirSync(dirname(slow), { recursive: true });
+    writeFileSync(slow, '#!/bin/sh\nsleep 0.4\nexec /usr/bin/crun "$@"\n', { mode: 0o755 });
+    const options = rig.exec(container, { args: ['sleep', '30'] }, { runtime: slow });
+    const { pid: child } = await rig.launch(options, async () => void (await rig.monitor.attach(options.bundle)));
+    const groups = (of: number): string => readFileSync(`/proc/${of}/cgroup`, 'utf8').split('\n').toSorted().join('\n');
+    const limiting = (text: string): string => text.split('\n').filter((line) => !line.startsWith('0::')).join('\n');
+    assert.equal(limiting(groups(child)), limiting(groups(pid)));
+    await until(() => groups(child) === groups(pid), 'all cgroups');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal(groups(child), groups(pid));
+    assert.ok(await rig.runtime.kill(container.id, 9));
+    await rig.exit(container.id);
     await rig.remove(container);
   });
 });

@@ -161,6 +161,7 @@ function checkSet(asked: string, available: string, kind: 'cpus' | 'mems', noun:
       throw invalid(`Invalid value ${asked} for cpuset ${kind}: ${(error as Error).message}`);
     }
   };
+  if (asked.split(',').includes('')) throw invalid(`Invalid value ${asked} for cpuset ${kind}: invalid format: ${asked}`);
   const offered = new Set(list(available));
   if (list(asked).some((id) => !offered.has(id))) {
     throw invalid(`Requested ${noun} are not available - requested ${asked}, available: ${available}`);

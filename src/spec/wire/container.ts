@@ -370,6 +370,11 @@ export type ContainerCreateRequest = ContainerConfig & {
   MacAddress?: string | undefined;
   HostConfig?: HostConfig | undefined;
   NetworkingConfig?: NetworkingConfig | undefined;
+  /** Limits beside the configuration instead of in HostConfig, as the first clients sent them. */
+  Memory?: number | undefined;
+  MemorySwap?: number | undefined;
+  CpuShares?: number | undefined;
+  Cpuset?: string | undefined;
 };
 
 /** Body of POST /containers/{id}/update. Absent fields stay as they are. */

@@ -191,6 +191,10 @@ export const containerCreateRequest = object<ContainerCreateRequest>('container.
   MacAddress: text,
   HostConfig: hostConfig,
   NetworkingConfig: object<NetworkingConfig>('network.NetworkingConfig', { EndpointsConfig: map(endpointSettings) }),
+  Memory: int,
+  MemorySwap: int,
+  CpuShares: int,
+  Cpuset: text,
 });
 
 export const containerUpdateRequest = object<ContainerUpdateRequest>('container.UpdateConfig', { ...resources, RestartPolicy: restartPolicy });
