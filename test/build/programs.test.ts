@@ -39,8 +39,8 @@ test('a Node program with npm ci through a cache mount, in an image without a sh
     Dockerfile: [
       'FROM debian AS make', apt('libatomic1 libstdc++6'), 'COPY --from=node bin/node /usr/local/bin/node', 'WORKDIR /app', 'COPY package.json package-lock.json ./',
       'RUN --mount=type=cache,target=/root/.npm --mount=type=bind,from=npm,target=/opt/npm --mount=type=bind,from=certificates,target=/etc/ssl/certs \\',
-      '    --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=globalrc,target=/usr/etc/npmrc \\',
-      '    node /opt/npm/bin/npm-cli.js ci --no-audit --no-fund', 'COPY app.js .',
+      '    --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=globalrc,target=/usr/local/etc/npmrc \\',
+      '    NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt node /opt/npm/bin/npm-cli.js ci --no-audit --no-fund', 'COPY app.js .',
       'FROM scratch', 'COPY --from=make /usr/local/bin/node /node', 'COPY --from=make /lib/x86_64-linux-gn[u] /lib/x86_64-linux-gnu/', 'COPY --from=make /lib/aarch64-linux-gn[u] /lib/aarch64-linux-gnu/',
       'COPY --from=make /usr/lib/x86_64-linux-gnu/libstdc++.so.[6] /usr/lib/x86_64-linux-gnu/libatomic.so.[1] /usr/lib/aarch64-linux-gnu/libatomic.so.[1] /usr/lib/',
       'COPY --from=make /lib6[4] /lib64/', 'COPY --from=make /lib/ld-linux* /lib/', 'COPY --from=make /app /app', 'CMD ["/node", "/app/app.js"]',
