@@ -172,7 +172,7 @@ export async function createServices(options: ServicesOptions): Promise<EngineSe
     },
   });
 
-  const builds = createBuilds({ context, images, db, cgroups, runtimePaths: paths, rootless, clock });
+  const builds = createBuilds({ context, images, db, cgroups, runtimePaths: paths, rootless, clock, emit });
 
   const onExit = (id: string, status: ExitStatus): void => {
     const container = asContainerId(id);

@@ -62,6 +62,8 @@ export interface BuildOrder {
   readonly limits: StepLimits;
   readonly shmSize: number;
   readonly networkName: string | undefined;
+  /** Steps are told of in the engine's events. */
+  readonly announced: boolean;
 }
 
 export interface BuiltPlatform {
@@ -121,6 +123,14 @@ export class Builder {
     await this.mounts.recover();
   }
 
+  /** When an image with this key was first put together; `fresh` makes that now. */
+  madeFirst(key: string, fresh: boolean): number {
+    const known = fresh ? undefined : this.records.content(`made ${key}`);
+    const time = known === undefined ? this.options.clock.now() : Number(known);
+    if (known === undefined) this.records.rememberContent(`made ${key}`, String(time));
+    return time;
+  }
+
   /** Only compiles: what lint rules find goes to `progress`. */
   async check(order: BuildOrder, progress: Progress, signal: AbortSignal): Promise<void> {
     await this.#compile(order, progress, signal);
@@ -143,11 +153,11 @@ export class Builder {
   }
 
   /** Compiles and solves. `started` hears of the graph before the first step runs. */
-  async build(order: BuildOrder, progress: Progress, signal: AbortSignal, started?: (compiled: FrontendResult) => void | Promise<void>): Promise<Built> {
+  async build(order: BuildOrder, progress: Progress, signal: AbortSignal, started?: (compiled: FrontendResult, sources: BuildSources) => void | Promise<void>): Promise<Built> {
     await using undo = new AsyncDisposableStack();
     const { steps } = this.options;
     const { compiled, sources } = await this.#compile(order, progress, signal);
-    await started?.(compiled);
+    await started?.(compiled, sources);
     const session = undo.use(steps.open(`build-${newId().slice(0, 12)}`, order.limits));
     const scope: BuildScope = {
       sources,
@@ -157,6 +167,7 @@ export class Builder {
       allow: (what) => requireEntitlement(order.entitlements, what),
       shmSize: order.shmSize,
       networkName: order.networkName,
+      announced: order.announced,
       epoch: compiled.epoch,
     };
     const solving = undo.use(this.#solver.begin(compiled.graph, scope, progress, signal));

@@ -1,4 +1,5 @@
 /** The build room, plugged into the engine's others. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import { invalid } from '#base/errors.ts';
@@ -13,6 +14,7 @@ import type { CgroupHierarchies } from '#host/cgroup.ts';
 import { createCrun } from '#host/crun.ts';
 import type { Database } from '#host/database.ts';
 import type { Runtime } from '#host/runtime.ts';
+import type { EmitEvent } from '#spec/event.ts';
 import type { Images } from '#image/images.ts';
 import { goArchitecture } from '#image/configuration.ts';
 import { compileDockerfile } from '#build/dockerfile/compile/compile.ts';
@@ -32,6 +34,7 @@ export function createBuilds(options: {
   runtimePaths: Readonly<Record<string, string>>;
   rootless: boolean;
   clock: Clock;
+  emit: EmitEvent;
 }): Builds {
   const { context, images, db, cgroups, rootless, clock } = options;
   const { layout, log, jail, networks, facts, defaults, filters, cgroupParent } = context;
@@ -44,7 +47,10 @@ export function createBuilds(options: {
     if (path === undefined) throw invalid(`unknown or invalid runtime name: ${name}`);
     return { runtime: (runtime ??= createCrun({ path, name, stateRoot, cgroups })), stateRoot };
   };
-  const steps = new Steps({ layout, log, mounts: context.mounts, jail, networks, facts, defaults, filters, cgroups, cgroupParent, ledger: createStepLedger(db), runtime: stepRuntime, rootless });
+  const steps = new Steps({ layout, log, mounts: context.mounts, jail, networks, facts, defaults, filters, cgroups, cgroupParent, ledger: createStepLedger(db), runtime: stepRuntime, rootless,
+    emit: options.emit,
+    containerNetwork: (name) => containerNetwork(context, name),
+  });
   const builder = new Builder({
     layout, db, log, clock, jail, steps, rootless,
     images: images.context,
@@ -71,4 +77,12 @@ export function createBuilds(options: {
     recover: () => builder.recover(),
     close: async () => {},
   };
+}
+
+/** For `--network container:x`: the container's own namespace and files. */
+function containerNetwork({ store, layout }: ContainerContext, name: string): { netnsPath: string; hosts: string; resolvConf: string } {
+  const { id, life } = store.find(name);
+  if (life.status !== 'running' && life.status !== 'paused') throw invalid(`cannot join network of a non running container: ${id}`);
+  const read = (file: string): string => readFileSync(join(layout.container(id), file), 'utf8');
+  return { netnsPath: `/proc/${life.process.pid}/ns/net`, hosts: read('hosts'), resolvConf: read('resolv.conf') };
 }

@@ -25,9 +25,11 @@ export interface StepRequest {
   readonly ulimits: readonly { name: string; soft: number; hard: number }[];
   /** Bytes; 0 is the default. */
   readonly shmSize: number;
-  /** `sandbox` is the default network; other names are networks of the engine. */
+  /** `sandbox` is the default network; other names are networks of the engine; `container:<name>` shares one's. */
   readonly network: 'sandbox' | 'host' | 'none' | (string & {});
   readonly insecure: boolean;
+  /** Tell of it in the engine's events, as of a container. */
+  readonly announced: boolean;
   readonly platform: Platform | undefined;
   /** Called with what the program writes, in order; a promise holds further output back. */
   readonly output: (stream: 'stdout' | 'stderr', data: Buffer) => void | Promise<void>;

@@ -9,6 +9,8 @@ export interface SentContext extends Disposable {
   readonly folder: string;
   /** Names what was sent: same name, same files. */
   readonly content: string;
+  /** The one file it has, where it is nothing but a Dockerfile. */
+  readonly dockerfile?: string;
   /** A file in which workers remember digests of its files. */
   readonly memo?: string;
 }

@@ -25,6 +25,7 @@ export interface ImageSetRequest {
   buildArgs: Readonly<Record<string, string>>;
   labels: Readonly<Record<string, string>>;
   startedAt: number;
+  noCache: boolean;
 }
 
 /** A build's images in the store: one, or an index of several with what is said about them. */
@@ -45,7 +46,7 @@ export async function storeImages(builder: Builder, images: Images, built: Built
     signal.throwIfAborted();
     const stacked = await stack(builder, images, built, { result, tree }, request);
     lease.add(...stacked.chains);
-    const config = configOf(builder, built, { result, tree }, stacked);
+    const config = configOf(builder, built, { result, tree }, stacked, request.noCache);
     if (plain) return { image: storeImage(stacked, config, { images: context }), target: undefined };
     const manifest = await imageManifest(context, stacked.chains, config, { annotations: annotations.manifest, lease, signal });
     const statements = await statementsOf(builder, built, { result, tree }, request, config);
@@ -67,8 +68,9 @@ async function stack(builder: Builder, images: Images, built: Built, { tree }: B
   return request.rewriteTimestamps && epoch !== undefined ? rewrittenStack(tree, parts, builder.options.jail, epoch) : stackImage(tree, parts);
 }
 
-function configOf(builder: Builder, built: Built, { result, tree }: BuiltPlatform, stacked: StackedImage): ImageConfigFile {
-  return finishConfig(result.config, stacked.diffIds, tree.map((ref) => builder.layers.madeAt(ref)), built.frontend.epoch);
+function configOf(builder: Builder, built: Built, { result, tree }: BuiltPlatform, stacked: StackedImage, fresh: boolean): ImageConfigFile {
+  const times = tree.map((ref) => builder.layers.madeAt(ref));
+  return finishConfig(result.config, stacked.diffIds, times, { epoch: built.frontend.epoch, made: (key) => builder.madeFirst(key, fresh) });
 }
 
 async function statementsOf(builder: Builder, built: Built, { result, tree }: BuiltPlatform, request: ImageSetRequest, config: ImageConfigFile): Promise<Statement[]> {

@@ -6,6 +6,7 @@ import { renderConfig } from '#image/configuration.ts';
 import type { ImageContext } from '#image/context.ts';
 import { chainIds } from '#image/documents.ts';
 import type { ImageRecord } from '#image/image-store.ts';
+import { digest } from '../solver/keys.ts';
 import type { BuildLayers } from '../cache/layers.ts';
 import { isImageLayer, type Tree } from '../tree.ts';
 
@@ -65,28 +66,31 @@ function chainBelow(images: ImageContext, chain: Digest, below: readonly Digest[
   return chainIds([...below.map((lower) => images.layers.get(lower)?.diffId as Digest), diffId]).at(-1) === chain;
 }
 
-/**
- * The configuration of what was built: layers filled in, and times. A layer's entry has the time its layer was made, so that
- * a build which only found what was there gives the same image again.
- */
-export function finishConfig(config: ImageConfigFile, diffIds: readonly Digest[], times: readonly (number | undefined)[], epoch: number | undefined): ImageConfigFile {
-  const history = datedHistory(config.history ?? [], times, epoch);
-  const created = epoch === undefined ? (history.at(-1)?.created ?? rfc3339Nano(0n)) : timeText(epoch * 1000);
-  return { ...config, created, rootfs: { type: 'layers', diff_ids: [...diffIds] }, history };
+export interface ImageTimes {
+  /** SOURCE_DATE_EPOCH, in seconds. */
+  epoch: number | undefined;
+  /** When an image of this content was first made, in milliseconds. */
+  made: (key: string) => number;
 }
 
-function datedHistory(history: readonly ImageHistory[], times: readonly (number | undefined)[], epoch: number | undefined): ImageHistory[] {
+/**
+ * The configuration of what was built: layers filled in, and times. A layer's entry has the time its layer was made, the image
+ * the time when it was first put together, so that a build which only found what was there gives the same image again.
+ */
+export function finishConfig(config: ImageConfigFile, diffIds: readonly Digest[], times: readonly (number | undefined)[], { epoch, made }: ImageTimes): ImageConfigFile {
+  const created = timeText(epoch === undefined ? made(digest([config, diffIds, times])) : epoch * 1000);
+  return { ...config, created, rootfs: { type: 'layers', diff_ids: [...diffIds] }, history: datedHistory(config.history ?? [], times, epoch, created) };
+}
+
+function datedHistory(history: readonly ImageHistory[], times: readonly (number | undefined)[], epoch: number | undefined, created: string): ImageHistory[] {
   let layer = 0;
-  let last: string | undefined;
-  return history.map((entry) => {
+  const last = history.findLastIndex((entry) => entry.empty_layer !== true);
+  let before: string | undefined;
+  return history.map((entry, at) => {
     const time = entry.empty_layer === true ? undefined : times[layer++];
-    if (entry.created !== undefined) {
-      last = entry.created;
-      return entry;
-    }
-    const own = epoch === undefined ? (time === undefined ? last : timeText(time)) : timeText(epoch * 1000);
-    last = own ?? last;
-    return { created: own ?? rfc3339Nano(0n), ...entry };
+    const own = entry.created ?? (epoch !== undefined ? created : time !== undefined ? timeText(time) : at > last ? created : before);
+    before = own ?? before;
+    return { created: own ?? created, ...entry };
   });
 }
 

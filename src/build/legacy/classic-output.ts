@@ -15,8 +15,9 @@ export class ClassicOutput {
   readonly #remove: boolean;
   #steps: readonly FrontendStep[] = [];
   #at = 0;
+  #imageOf: (vertex: VertexDigest) => string | undefined = () => undefined;
   #headed = false;
-  #running = false;
+  #running: string | undefined;
   /** Nothing was run since the stage's FROM. */
   #cached = true;
   #wake: (() => void) | undefined;
@@ -27,7 +28,9 @@ export class ClassicOutput {
     this.#remove = options.remove;
   }
 
-  begin(compiled: FrontendResult): void {
+  /** `imageOf`: the image that a FROM turned out to be. */
+  begin(compiled: FrontendResult, imageOf: (vertex: VertexDigest) => string | undefined): void {
+    this.#imageOf = imageOf;
     this.#steps = compiled.platforms.flatMap(({ steps }) => steps);
     this.#advance();
   }
@@ -74,7 +77,7 @@ export class ClassicOutput {
       if (step === undefined) return;
       if (!this.#headed) {
         this.#headed = true;
-        this.#running = false;
+        this.#running = undefined;
         this.say({ stream: `Step ${this.#at + 1}/${this.#steps.length} : ${step.text}` });
         this.say({ stream: '\n' });
       }
@@ -98,10 +101,10 @@ export class ClassicOutput {
       switch (event.kind) {
         case 'started':
           this.#cached &&= from;
-          if (/^RUN\b/i.test(text)) {
-            this.#running = true;
-            this.say({ stream: ` ---> Running in ${digest(output).slice(0, 12)}\n` });
-          }
+          break;
+        case 'running':
+          this.#running = event.id.slice(0, 12);
+          this.say({ stream: ` ---> Running in ${this.#running}\n` });
           break;
         case 'log':
           this.say({ stream: event.data.toString() });
@@ -114,7 +117,7 @@ export class ClassicOutput {
           this.#seen.add(output.vertex);
           return true;
         case 'done':
-          if (this.#running && this.#remove) this.say({ stream: ` ---> Removed intermediate container ${digest(output).slice(0, 12)}\n` });
+          if (this.#running !== undefined && this.#remove) this.say({ stream: ` ---> Removed intermediate container ${this.#running}\n` });
           this.#seen.add(output.vertex);
           return true;
         case 'failed':
@@ -141,6 +144,7 @@ export class ClassicOutput {
 
   /** The classic builder made an image of every step; these names stand for them. */
   #name({ output, text }: FrontendStep): string {
-    return digest([output, text]).slice(0, 12);
+    const image = output === undefined || !/^FROM\b/i.test(text) ? undefined : this.#imageOf(output.vertex);
+    return image === undefined ? digest([output, text]).slice(0, 12) : image.slice('sha256:'.length, 'sha256:'.length + 12);
   }
 }

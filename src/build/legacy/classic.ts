@@ -69,7 +69,7 @@ async function classicContext(builder: Builder, request: ClassicBuildRequest, bo
 }
 
 function classicOrder(request: ClassicBuildRequest, context: SentContext): BuildOrder {
-  const fileName = request.dockerfile === '' ? 'Dockerfile' : request.dockerfile;
+  const fileName = context.dockerfile ?? (request.dockerfile === '' ? 'Dockerfile' : request.dockerfile);
   const content = readInTree(context.folder, fileName, MAX_DOCKERFILE) ?? (request.dockerfile === '' ? readInTree(context.folder, 'dockerfile', MAX_DOCKERFILE) : undefined);
   if (content === undefined) throw invalid(`Cannot locate specified Dockerfile: ${fileName}`);
   if (content.length === 0) throw invalid(`the Dockerfile (${fileName}) cannot be empty`);
@@ -98,6 +98,7 @@ function classicOrder(request: ClassicBuildRequest, context: SentContext): Build
     },
     shmSize: request.shmSize,
     networkName: network.name,
+    announced: true,
   };
 }
 
@@ -108,14 +109,15 @@ function networkOf(mode: string): { mode: 'sandbox' | 'host' | 'none'; name: str
 
 async function run(builder: Builder, order: BuildOrder, names: readonly string[], request: ClassicBuildRequest, output: ClassicOutput, signal: AbortSignal): Promise<void> {
   try {
-    await using built = await builder.build(order, (event) => output.take(event), signal, (compiled) => output.begin(compiled));
+    await using built = await builder.build(order, (event) => output.take(event), signal, (compiled, sources) => output.begin(compiled, (vertex) => sources.idOf(vertex)));
     output.finish(true);
+    if (built.platforms.every(({ result }) => result.output === undefined && (result.config.history ?? []).length === 0)) throw new EngineError('internal', 'No image was generated. Is your Dockerfile empty?');
     let image: ImageRecord | undefined;
     for (const { result, tree } of built.platforms) {
       const { images } = builder.options;
       const stacked = await stackImage(tree, { layers: builder.layers, images });
       const times = tree.map((ref) => builder.layers.madeAt(ref));
-      image = storeImage(stacked, finishConfig(result.config, stacked.diffIds, times, built.frontend.epoch), { images });
+      image = storeImage(stacked, finishConfig(result.config, stacked.diffIds, times, { epoch: built.frontend.epoch, made: (key) => builder.madeFirst(key, request.noCache) }), { images });
     }
     if (image === undefined) throw new EngineError('internal', 'the build gave nothing');
     signal.throwIfAborted();
@@ -146,7 +148,9 @@ function classicError(error: unknown): EngineError {
     const word = /\b(COPY|ADD)\b/.exec(error.vertex.meta.name)?.[1] ?? 'COPY';
     return new EngineError('internal', `${word} failed: file not found in build context or excluded by .dockerignore: stat ${missing}: file does not exist`, { cause: error });
   }
-  const { exitCode, args, oomKilled } = error.details;
+  const { exitCode, args, oomKilled, refusal } = error.details;
+  // What could not be started has no exit code.
+  if (typeof refusal === 'string') return new EngineError('internal', refusal, { cause: error });
   if (typeof exitCode !== 'number' || !Array.isArray(args)) return error;
   const memory = oomKilled === true ? ' (killed for want of memory)' : '';
   return new EngineError('internal', `The command '${args.join(' ')}' returned a non-zero code: ${exitCode}${memory}`, { cause: error, details: { exitCode } });

@@ -83,7 +83,10 @@ export class NativeBuilds {
   async #run(request: NativeBuildRequest, running: RunningBuild, tell: (event: NativeBuildEvent) => void): Promise<void> {
     const { signal } = running.controller;
     let text = request.dockerfile.text ?? '';
-    const progress = (event: BuildEvent): void => tell(onWire(event, request.dockerfile.path, text));
+    const progress = (event: BuildEvent): void => {
+      const told = onWire(event, request.dockerfile.path, text);
+      if (told !== undefined) tell(told);
+    };
     await using undo = new AsyncDisposableStack();
     try {
       const { order, sent, kept } = await nativeOrder(request, this.#builder.contexts, this.#builder.remote, sshOf(request, running, undo), signal);
@@ -107,8 +110,8 @@ export class NativeBuilds {
   }
 
   #dockerfile(request: NativeBuildRequest, order: Pick<BuildOrder, 'contexts'>): string {
-    const folder = order.contexts.get('context')?.folder;
-    const found = folder === undefined ? undefined : readInTree(folder, request.dockerfile.path, MAX_DOCKERFILE);
+    const main = order.contexts.get(MAIN);
+    const found = main === undefined ? undefined : readInTree(main.folder, main.dockerfile ?? request.dockerfile.path, MAX_DOCKERFILE);
     if (found === undefined) throw invalid(`failed to read dockerfile: open ${request.dockerfile.path}: no such file or directory`);
     return found.toString();
   }
@@ -135,7 +138,7 @@ export class NativeBuilds {
       this.#builder, this.#images, built,
       {
         outputs: request.outputs, tags: request.tags, ref: request.ref, annotations: request.annotations, attestations: request.attestations, dockerfile: request.dockerfile.path, target: request.target,
-        buildArgs: request.buildArgs, labels: request.labels, startedAt, credentials: (reference) => credentialsFor(request.auth, parseReference(reference).domain),
+        buildArgs: request.buildArgs, labels: request.labels, startedAt, noCache: request.noCache, credentials: (reference) => credentialsFor(request.auth, parseReference(reference).domain),
       },
       deliver, signal,
       (line) => step({ kind: 'log', stream: 'stderr', data: Buffer.from(`${line}\n`).toString('base64') }),
@@ -172,12 +175,13 @@ function sshOf(request: NativeBuildRequest, running: RunningBuild, undo: AsyncDi
   };
 }
 
-function onWire(event: BuildEvent, file: string, text: string): NativeBuildEvent {
+function onWire(event: BuildEvent, file: string, text: string): NativeBuildEvent | undefined {
   if (event.type === 'warning') {
     const { at, rule, message, detail, url, ranges } = event;
     return { type: 'warning', at, rule, message, detail, url, ranges, excerpt: drawExcerpt(file, text, ranges) };
   }
   const { at, vertex, name, inputs } = event;
+  if (event.event.kind === 'running') return undefined;
   const own = event.event.kind === 'log' ? { kind: 'log' as const, stream: event.event.stream, data: event.event.data.toString('base64') } : event.event;
   return { type: 'vertex', at, vertex, name, inputs, event: own };
 }

@@ -60,6 +60,7 @@ export async function nativeOrder(request: NativeBuildRequest, contexts: KeptCon
         },
         shmSize: request.shmSize,
         networkName: undefined,
+        announced: false,
       },
     };
   } catch (error) {

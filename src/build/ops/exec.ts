@@ -114,8 +114,10 @@ class ExecRun {
   async #step(root: ExecMount, layer: NewLayer, mounts: StepMount[]): Promise<StepResult> {
     const { vertex, scope, tell, signal } = this.#operation;
     const { meta } = this.#op;
+    const id = newId();
+    tell({ kind: 'running', id });
     return scope.steps.run({
-      id: newId(),
+      id,
       root: { lower: this.#layers.folders(this.#tree(root.input)), upper: layer.upper, work: layer.work, readOnly: root.readOnly },
       mounts,
       args: meta.args,
@@ -127,6 +129,7 @@ class ExecRun {
       ulimits: meta.ulimits,
       shmSize: scope.shmSize,
       network: this.#op.network === 'sandbox' ? (scope.networkName ?? 'sandbox') : this.#op.network,
+      announced: scope.announced,
       insecure: this.#op.security === 'insecure',
       platform: vertex.platform,
       output: (stream, data) => tell({ kind: 'log', stream, data }),
@@ -155,7 +158,7 @@ class ExecRun {
     if (refusal !== undefined) this.#operation.tell({ kind: 'log', stream: 'stderr', data: Buffer.from(`${refusal}\n`) });
     const memory = oomKilled ? ': the kernel killed it for want of memory' : '';
     throw new EngineError('invalid_argument', `process ${JSON.stringify(args.join(' '))} did not complete successfully: exit code: ${exitCode}${memory}`, {
-      details: { exitCode, args, oomKilled },
+      details: { exitCode, args, oomKilled, ...(refusal === undefined ? {} : { refusal }) },
     });
   }
 }

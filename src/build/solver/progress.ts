@@ -3,6 +3,8 @@ import type { SourceRange, VertexDigest } from '../graph/vertex.ts';
 /** What happens to a vertex. */
 export type VertexEvent =
   | { readonly kind: 'started' }
+  /** A program runs; `id` names its sandbox. */
+  | { readonly kind: 'running'; readonly id: string }
   /** The result was there before. */
   | { readonly kind: 'cached' }
   | { readonly kind: 'done' }

@@ -37,6 +37,8 @@ export interface BuildScope {
   allow(what: 'network.host' | 'security.insecure'): void;
   readonly shmSize: number;
   readonly networkName: string | undefined;
+  /** Steps are told of in the engine's events. */
+  readonly announced: boolean;
   /** Seconds; times in file operations that ask for none. */
   readonly epoch: number | undefined;
 }

@@ -29,16 +29,17 @@ export class HttpSources {
     const mode = Number.parseInt(attributes['http.perm'] ?? '600', 8);
     const owner = { uid: Number(attributes['http.uid'] ?? 0), gid: Number(attributes['http.gid'] ?? 0) };
     const expected = attributes['http.checksum'] ?? '';
-    const keyFor = (content: string): string => digest(['http', content, name, mode, owner.uid, owner.gid]);
+    const keyFor = (content: string, time: number): string => digest(['http', content, name, mode, owner.uid, owner.gid, time]);
     if (expected !== '') {
-      const known = this.#records.get(keyFor(expected));
+      const known = this.#records.get(keyFor(expected, 0));
       if (known !== undefined) {
         this.#records.used(known);
         return { key: known.key, tree: known.trees[0], version: expected };
       }
     }
-    const { layer, content } = await this.#fetch(identifier, { name, mode, owner }, expected, signal);
-    const key = keyFor(content);
+    const { layer, content, time } = await this.#fetch(identifier, { name, mode, owner }, expected, signal);
+    // With a checksum given the file's time matters to nobody.
+    const key = keyFor(content, expected === '' ? time : 0);
     const same = this.#records.get(key);
     if (same?.trees[0] !== undefined) return { key, tree: same.trees[0], version: content };
     using _held = this.#layers.protect([layer]);
@@ -46,19 +47,20 @@ export class HttpSources {
     return { key, tree: [layer], version: content };
   }
 
-  async #fetch(url: string, file: { name: string; mode: number; owner: { uid: number; gid: number } }, expected: string, signal: AbortSignal): Promise<{ layer: string; content: string }> {
+  async #fetch(url: string, file: { name: string; mode: number; owner: { uid: number; gid: number } }, expected: string, signal: AbortSignal): Promise<{ layer: string; content: string; time: number }> {
     const response = await request(url, signal);
     const layer = this.#layers.create();
     try {
       const hash = createHash('sha256');
       const mtime = Date.parse(response.headers.get('last-modified') ?? '');
+      const seconds = Number.isNaN(mtime) ? 0 : Math.floor(mtime / 1000);
       const body = await whole(response, url);
       hash.update(body);
       const content = `sha256:${hash.digest('hex')}`;
       if (expected !== '' && expected !== content) throw invalid(`digest mismatch ${content}: ${expected}`);
       const header = tarHeader({
         name: fromText(file.name), type: 'file', mode: file.mode, size: body.length, uid: file.owner.uid, gid: file.owner.gid,
-        mtime: { seconds: Number.isNaN(mtime) ? 0 : Math.floor(mtime / 1000), nanos: 0 },
+        mtime: { seconds, nanos: 0 },
       });
       await this.#jail.run<'unpack'>(
         {
@@ -73,7 +75,7 @@ export class HttpSources {
         })(),
       );
       await this.#layers.seal(layer);
-      return { layer: layer.id, content };
+      return { layer: layer.id, content, time: seconds };
     } catch (error) {
       await this.#layers.discard(layer);
       throw error;

@@ -60,9 +60,10 @@ export class RemoteSources {
     const response = await request(address, signal);
     const body = Buffer.from(await response.arrayBuffer());
     const tar = isArchive(body) ? [body] : [tarHeader({ name: 'Dockerfile', type: 'file', mode: 0o644, size: body.length }), body, tarPadding(body.length), TAR_END];
-    return contextFromTar((async function* () {
+    const context = await contextFromTar((async function* () {
       yield* tar;
     })(), { layers: this.#layers, jail: this.#jail });
+    return tar.length === 1 ? context : { ...context, dockerfile: 'Dockerfile' };
   }
 }
 

@@ -1,7 +1,8 @@
 import { EngineError, invalid, notImplemented } from '#base/errors.ts';
+import type { Digest } from '#spec/digest.ts';
 import type { Platform } from '#spec/oci-image.ts';
 import type { SentContext } from '../context/contexts.ts';
-import type { SourceOp, Vertex } from '../graph/vertex.ts';
+import type { SourceOp, Vertex, VertexDigest } from '../graph/vertex.ts';
 import { renderPlatform } from '#image/platform.ts';
 import type { Material } from '../attest/provenance.ts';
 import { digest } from '../solver/keys.ts';
@@ -23,6 +24,7 @@ export class BuildSources {
   readonly #options: SourcesOptions;
   readonly #images = new Map<string, Promise<FoundImage>>();
   readonly #materials = new Map<string, Material>();
+  readonly #ids = new Map<VertexDigest, Digest>();
 
   constructor(options: SourcesOptions) {
     this.#options = options;
@@ -37,6 +39,11 @@ export class BuildSources {
       this.#images.set(key, found);
     }
     return found;
+  }
+
+  /** The image that a source vertex turned out to be. */
+  idOf(vertex: VertexDigest): Digest | undefined {
+    return this.#ids.get(vertex);
   }
 
   /** What was taken from elsewhere, in the order it was asked for. */
@@ -67,6 +74,7 @@ export class BuildSources {
   async #image(reference: string, { attributes }: SourceOp, vertex: Vertex): Promise<PinnedSource> {
     const mode = attributes['image.resolvemode'];
     const found = await this.image(reference, vertex.platform ?? this.#options.platform, mode === 'pull' || mode === 'local' ? mode : this.#options.wish.mode);
+    this.#ids.set(vertex.digest, found.id);
     const uri = `pkg:docker/${reference.replace(/@sha256:.*$/, '').replace(/^docker\.io\/(?:library\/)?/, '').replace(/:([^:/]+)$/, '@$1')}?platform=${encodeURIComponent(renderPlatform(vertex.platform ?? this.#options.platform))}`;
     this.#materials.set(uri, { uri, digest: found.digest ?? found.id });
     const key = `image ${JSON.stringify(found.config.rootfs.diff_ids)}`;

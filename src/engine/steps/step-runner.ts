@@ -9,6 +9,7 @@ import type { Layout } from '#host/layout.ts';
 import type { Mounts } from '#host/mount.ts';
 import type { Runtime } from '#host/runtime.ts';
 import type { StepLimits, StepRequest, StepResult, StepRunner, StepSession } from '#host/step.ts';
+import type { EmitEvent } from '#spec/event.ts';
 import { asContainerId } from '#spec/ids.ts';
 import { removeBundle } from '../bundle.ts';
 import { effectiveHostConfig } from '../oci/host-config.ts';
@@ -41,6 +42,9 @@ export interface StepRunnerOptions {
   /** The runtime on a state folder of the steps' own. */
   runtime: () => { runtime: Runtime; stateRoot: string };
   rootless: boolean;
+  /** The network namespace of a running container, and the files that go with it. */
+  containerNetwork(name: string): { netnsPath: string; hosts: string; resolvConf: string };
+  emit: EmitEvent;
 }
 
 /** Runs steps of builds with crun alone: no monitor, no log file, no record but that they exist. */
@@ -107,8 +111,16 @@ export class Steps implements StepRunner {
     this.#writeFiles(request, sandbox, files);
     if (sandbox !== undefined) for (const item of prepared.spec.linux.namespaces) if (item.type === 'network') item.path = sandbox.netnsPath;
     const before = group.shortages() + systemKills();
+    // Who asked with the classic builder sees containers where BuildKit's clients see none.
+    const tell = (action: string, attributes: Record<string, string> = {}): void => {
+      if (request.announced) this.#options.emit({ type: 'container', action, id, attributes: { image: '', name: id.slice(0, 12), ...attributes } });
+    };
+    tell('create');
+    tell('start');
+    undo.defer(() => tell('destroy'));
     const result = await this.#execute(request, prepared, bundle, undo);
     const oomKilled = result.exitCode === 137 && group.shortages() + systemKills() > before;
+    tell('die', { exitCode: String(result.exitCode) });
     for (const { target } of mounts.list(bundle).reverse()) mounts.unmount(target);
     if (missing.length > 0) await this.#options.jail.run<'tidy'>({ kind: 'tidy', paths: missing, upper: request.root.upper, lower: [...request.root.lower, this.#initLayer] });
     return { ...result, oomKilled };
@@ -157,6 +169,10 @@ export class Steps implements StepRunner {
 
   #network(request: StepRequest, pool: NetworkPool, undo: AsyncDisposableStack): Promise<Sandbox | undefined> {
     if (request.network === 'host' || request.network === 'none') return Promise.resolve(undefined);
+    if (request.network.startsWith('container:')) {
+      const { netnsPath, hosts, resolvConf } = this.#options.containerNetwork(request.network.slice('container:'.length));
+      return Promise.resolve({ id: '', netnsPath, endpoints: {}, ports: {}, hosts, resolvConf });
+    }
     const taken = pool.take(request.network === 'sandbox' ? 'bridge' : request.network);
     taken.catch(() => {});
     undo.defer(async () => {
