@@ -140,6 +140,8 @@ export class Steps implements StepRunner {
       const again = setInterval(() => (dead ? clearInterval(again) : void runtime.kill(id, 9, true).catch(() => {})), 20);
       runtime.kill(id, 9, true).catch(() => {});
     };
+    // It may have been given up while its network was made.
+    signal.throwIfAborted();
     signal.addEventListener('abort', kill, { once: true });
     const watch = key === undefined ? undefined : this.#keepFilter(key, join(stateRoot, id));
     try {
