@@ -1,5 +1,5 @@
 /** Digests of what copies depend on. */
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, randomUUID, type Hash } from 'node:crypto';
 import { closeSync, constants, openSync, readFileSync, readSync, renameSync, writeFileSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 import { codeOf } from '#base/errors.ts';
@@ -133,7 +133,8 @@ class Memo {
 
   write(): void {
     if (!this.#changed) return;
-    const temporary = `${this.#path}.${process.pid}`;
+    // Threads of one process may be at it at once.
+    const temporary = `${this.#path}.${randomUUID()}`;
     // Others ask for other files of the same tree; what is long gone goes when it is too much.
     const kept = this.#before.size > 4 * this.#now.size + 100_000 ? [] : this.#before;
     writeFileSync(temporary, JSON.stringify([...new Map([...kept, ...this.#now])]), { mode: 0o600 });
