@@ -9,7 +9,7 @@ import { allCredentials } from '../login/credentials.ts';
 import { sendContext, sendFiles, sendNamed, type SentContext } from './contexts.ts';
 import { openContext } from './context/open.ts';
 import { buildFlags } from './flags.ts';
-import { parseAttestation, parseCache, parseOutput, parseSecret, type ParsedOutput, type ParsedSecret } from './key-values.ts';
+import { parseAttestation, parseOutput, parseSecret, type ParsedOutput, type ParsedSecret } from './key-values.ts';
 import { takeOutput } from './outputs.ts';
 import { LiveProgress } from './progress/live.ts';
 import { PlainProgress } from './progress/plain.ts';
@@ -33,6 +33,9 @@ export const build: Command = defineCommand({
 async function runBuild({ cli, flags, args: [named = ''] }: BuildInvocation): Promise<number> {
   const check = flags.check || flags.call === 'check';
   if (!check && flags.call !== 'build') throw new CliError(`--call ${flags.call} is not there yet: build and check are`);
+  if (flags['cache-to'].length > 0) throw new CliError('--cache-to is not there yet: results stay in the engine\'s own cache');
+  if (flags.ssh.length > 0) throw new CliError('--ssh is not there yet: give a step its key with --secret');
+  if (flags['cache-from'].length > 0) cli.err.line('WARNING: --cache-from is not there yet: only the engine\'s own cache is looked into');
   const outputs = outputsOf(flags);
   const client = await cli.client();
   const controller = new AbortController();
@@ -191,8 +194,6 @@ async function requestOf(cli: Cli, flags: Flags): Promise<Omit<NativeBuildReques
     secrets: Object.fromEntries(flags.secret.map(parseSecret).map((secret) => [secret.id, secretData(secret)])),
     ssh: [],
     allow: flags.allow,
-    cacheFrom: flags['cache-from'].map(parseCache),
-    cacheTo: flags['cache-to'].map(parseCache),
     attestations: [...flags.attest.map((item) => parseAttestation(item)), ...(flags.provenance === '' ? [] : [parseAttestation(flags.provenance, 'provenance')]), ...(flags.sbom === '' ? [] : [parseAttestation(flags.sbom, 'sbom')])].filter((item) => item !== undefined),
     auth: await allCredentials(cli),
   };

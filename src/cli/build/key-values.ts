@@ -36,16 +36,6 @@ export function parseOutput(text: string): ParsedOutput {
   return { type, attributes, destination: dest };
 }
 
-/** `--cache-from` and `--cache-to`: a bare word is a registry's name. */
-export function parseCache(text: string): NativeOutputLike {
-  if (!text.includes('=')) return { type: 'registry', attributes: { ref: text } };
-  const { type, ...attributes } = keyValues(text, (word) => {
-    throw new Error(`${word} is not a key=value pair`);
-  });
-  if (type === undefined) throw new Error(`type required form> ${JSON.stringify(text)}`);
-  return { type, attributes };
-}
-
 /** `--attest type=sbom,...`; `--provenance` and `--sbom` are short for these. */
 export function parseAttestation(text: string, type?: string): NativeOutputLike | undefined {
   if (type !== undefined && /^(?:true|1)$/i.test(text)) return { type, attributes: {} };

@@ -8,7 +8,7 @@ import { CliError } from '../command/command.ts';
 /** A request in which nothing is asked for. */
 export const emptyRequest: Omit<NativeBuildRequest, 'ref' | 'context' | 'dockerfile'> = {
   contexts: {}, ignoreText: '', target: '', buildArgs: {}, labels: {}, annotations: [], tags: [], platforms: [], noCache: false, noCacheFilter: [], pull: false, addHosts: [], network: '', shmSize: 0,
-  ulimits: [], cgroupParent: '', memory: 0, memorySwap: 0, cpuShares: 0, cpuPeriod: 0, cpuQuota: 0, cpusetCpus: '', cpusetMems: '', secrets: {}, ssh: [], allow: [], outputs: [], cacheFrom: [], cacheTo: [],
+  ulimits: [], cgroupParent: '', memory: 0, memorySwap: 0, cpuShares: 0, cpuPeriod: 0, cpuQuota: 0, cpusetCpus: '', cpusetMems: '', secrets: {}, ssh: [], allow: [], outputs: [],
   attestations: [], auth: {}, check: false, name: '',
 };
 

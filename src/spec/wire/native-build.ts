@@ -65,8 +65,6 @@ export interface NativeBuildRequest {
   ssh: readonly string[];
   allow: readonly string[];
   outputs: readonly NativeOutput[];
-  cacheFrom: readonly NativeOutputLike[];
-  cacheTo: readonly NativeOutputLike[];
   attestations: readonly NativeOutputLike[];
   auth: Readonly<Record<string, RegistryCredentials>>;
   /** Only what lint rules find; nothing is built. */

@@ -120,7 +120,7 @@ async function build(builds: BuildService, request: ApiRequest): Promise<Reply> 
 const blank: Omit<NativeBuildRequest, 'ref'> = {
   context: undefined, contexts: {}, dockerfile: { path: 'Dockerfile', text: undefined }, ignoreText: '', target: '', buildArgs: {}, labels: {}, annotations: [], tags: [], platforms: [],
   noCache: false, noCacheFilter: [], pull: false, addHosts: [], network: '', shmSize: 0, ulimits: [], cgroupParent: '', memory: 0, memorySwap: 0, cpuShares: 0, cpuPeriod: 0, cpuQuota: 0,
-  cpusetCpus: '', cpusetMems: '', secrets: {}, ssh: [], allow: [], outputs: [], cacheFrom: [], cacheTo: [], attestations: [], auth: {}, check: false, name: '',
+  cpusetCpus: '', cpusetMems: '', secrets: {}, ssh: [], allow: [], outputs: [], attestations: [], auth: {}, check: false, name: '',
 };
 
 /** What is left out has its default; what is there must have the kind of its default. */
