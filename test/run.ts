@@ -19,38 +19,41 @@ if (!unitOnly) {
   process.env['GANTRY_TEST_BUILT'] = '1';
 }
 
+type TestEvent = TestsStream extends AsyncIterable<infer Event> ? Event : never;
+
 const skipped: string[] = [];
 const slow: { file: string; seconds: number }[] = [];
 let unexplained = 0;
 
-const stream = run({ files, concurrency: availableParallelism(), timeout: 15 * 60_000, execArgv: ['--disable-warning=ExperimentalWarning'] });
-stream.on('test:fail', ({ todo }) => {
-  if (todo === undefined || todo === false) process.exitCode = 1;
-});
-stream.on('test:summary', ({ file, duration_ms }) => {
-  if (file !== undefined) slow.push({ file: file.slice(root.length + 1), seconds: duration_ms / 1000 });
-});
-withSkips(stream).pipe(process.stdout);
+// Tests of networks share the machine's addresses, links and firewall: they run after the others, one at a time.
+const alone = files.filter((path) => path.includes('test/network/'));
+const phases = [
+  { files: files.filter((path) => !alone.includes(path)), concurrency: availableParallelism() },
+  { files: alone, concurrency: 1 },
+].filter((phase) => phase.files.length > 0);
 
-/** The spec reporter's text, with our list in front of the totals. */
-function withSkips(events: TestsStream): NodeJS.ReadableStream {
-  const reporter = new spec();
-  void (async () => {
-    let told = false;
-    for await (const event of events) {
-      if (event.type === 'test:pass' && event.data.skip !== undefined && event.data.skip !== false) {
-        if (event.data.skip === true) unexplained++;
-        skipped.push(`${event.data.name}: ${event.data.skip === true ? 'NO REASON GIVEN' : event.data.skip}`);
-      }
-      if (event.type === 'test:diagnostic' && event.data.nesting === 0 && event.data.message.startsWith('tests ') && !told) {
-        told = true;
-        process.stdout.write(`${report()}\n`);
-      }
-      reporter.write(event);
-    }
-    reporter.end();
-  })();
-  return reporter;
+const reporter = new spec();
+reporter.pipe(process.stdout);
+/** node:test's closing numbers of all phases together: `tests`, `pass`, ... */
+const totals = new Map<string, number>();
+for (const phase of phases) {
+  const stream = run({ ...phase, timeout: 15 * 60_000, execArgv: ['--disable-warning=ExperimentalWarning'] });
+  for await (const event of stream) take(event);
+}
+process.stdout.write(`${report()}\n`);
+for (const [name, count] of totals) reporter.write({ type: 'test:diagnostic', data: { nesting: 0, message: `${name} ${count}`, level: 'info' } });
+reporter.end();
+
+function take(event: TestEvent): void {
+  if (event.type === 'test:fail' && (event.data.todo === undefined || event.data.todo === false)) process.exitCode = 1;
+  if (event.type === 'test:summary' && event.data.file !== undefined) slow.push({ file: event.data.file.slice(root.length + 1), seconds: event.data.duration_ms / 1000 });
+  if (event.type === 'test:pass' && event.data.skip !== undefined && event.data.skip !== false) {
+    if (event.data.skip === true) unexplained++;
+    skipped.push(`${event.data.name}: ${event.data.skip === true ? 'NO REASON GIVEN' : event.data.skip}`);
+  }
+  const total = event.type === 'test:diagnostic' && event.data.nesting === 0 ? /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/.exec(event.data.message) : null;
+  if (total === null) reporter.write(event);
+  else totals.set(total[1] ?? '', (totals.get(total[1] ?? '') ?? 0) + Number(total[2]));
 }
 
 function report(): string {
