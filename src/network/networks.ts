@@ -101,6 +101,8 @@ export function createNetworks(options: NetworksOptions) {
   /** Interfaces and firewall as the records say. */
   const prepare = async (): Promise<void> => {
     for (const network of registry.networks()) {
+      // One that was removed meanwhile stays gone: its removal comes after what was asked of the kernel before.
+      if (!registry.knows(network)) continue;
       try {
         await makeLinks(network);
       } catch (error) {

@@ -50,6 +50,10 @@ export class Registry {
     this.#networks.delete(network.id);
   }
 
+  knows({ id }: NetworkRecord): boolean {
+    return this.#networks.has(id);
+  }
+
   deleteNetwork(network: NetworkRecord): void {
     this.#store.deleteNetwork(network.id);
     this.#networks.delete(network.id);
